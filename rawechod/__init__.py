@@ -1,0 +1,3 @@
+"""rawechod: the Ethernet echo daemon."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,160 @@
+"""The responder's policy: a frame and what the kernel said of it go in, a reply or a drop comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from rawechod.echo.counters import SessionTable
+from rawechod.echo.limiter import Limiter, PeerLimiter
+from rawechod.reasons import DropReason, MalformedFrameError
+from rawechod.wire import echo, ethernet
+
+TAGGED_ALLOWANCE = ethernet.TAG_LENGTH
+"""A frame whose own octets hold a tag may be longer than the MTU by it."""
+
+
+class Instant(NamedTuple):
+    """One moment on both clocks, nanoseconds."""
+
+    monotonic: int
+    wall: int
+
+
+class Arrival(NamedTuple):
+    """What the kernel says of a received frame beside its octets."""
+
+    length: int
+    """Octets of the frame as it arrived; more than were kept where it is larger than the buffer."""
+    tag: ethernet.Tag | None = None
+    """The outermost tag, which the kernel took out of the octets."""
+    outgoing: bool = False
+    """A copy of a frame that this host sent."""
+    other_host: bool = False
+    """Marked as addressed to somebody else."""
+    received_at: int = 0
+    """Receive time by the kernel's clock, nanoseconds since the epoch, 0 = not stamped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a responder answers; made anew whenever the configuration or the interface changes."""
+
+    ethertype: int
+    """ETH_P_ALL = every one."""
+    own_mac: bytes
+    mtu: int
+    loopback_device: bool = False
+    """All addresses are zero there: the rules on own frames and zero sources do not apply."""
+    protocol_bound: bool = False
+    """The socket is bound to the EtherType: the tag of a frame marked OTHERHOST is gone."""
+    allow: frozenset[bytes] = frozenset()
+    """Source MACs; empty = any."""
+
+    @property
+    def groups(self) -> frozenset[bytes]:
+        """The group addresses that are answered."""
+        if self.ethertype in (ethernet.ETH_P_ALL, ethernet.ETH_P_PAE):
+            return frozenset({ethernet.BROADCAST, ethernet.PAE_GROUP})
+        return frozenset({ethernet.BROADCAST})
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A frame to send back."""
+
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A frame that is not answered."""
+
+    reason: DropReason
+
+
+class Reflecting(Protocol):
+    """What an engine needs of a mode."""
+
+    def adopt(self, policy: Policy) -> None:
+        """Follow a change of the interface; counts and limits go on."""
+
+    def reflect(self, frame: bytes, arrival: Arrival, now: Instant) -> Reply | Drop:
+        """Decide on one frame."""
+
+
+class Reflector:
+    """`mode = "echo"`: answers echo requests and nothing else."""
+
+    def __init__(self, policy: Policy, rate_limit: int = 0, peer_rate_limit: int = 0) -> None:
+        self.policy = policy
+        self._groups = policy.groups
+        self._limiter = Limiter(rate_limit)
+        self._peers = PeerLimiter(peer_rate_limit)
+        self._sessions = SessionTable()
+
+    def adopt(self, policy: Policy) -> None:
+        """Follow a change of the interface; counts and limits go on."""
+        self.policy = policy
+        self._groups = policy.groups
+
+    def reflect(self, frame: bytes, arrival: Arrival, now: Instant) -> Reply | Drop:
+        """Decide on one frame."""
+        try:
+            request = echo.decode_frame(frame)
+        except MalformedFrameError as error:
+            return Drop(DropReason.OWN_FRAME if arrival.outgoing else error.reason)
+        refusal = self._refusal(request, arrival)
+        if refusal:
+            return Drop(refusal)
+        src = request.header.src
+        responder_seq = self._sessions.count(src, request.pdu.session, now.monotonic)
+        refusal = self._limit(request, arrival, now.monotonic)
+        if refusal:
+            return Drop(refusal)
+        return Reply(self._reply(frame, request, arrival, responder_seq, now.wall))
+
+    def _refusal(self, request: echo.EchoFrame, arrival: Arrival) -> DropReason | None:
+        """Why this is no valid request to us, if it isn't."""
+        policy, header = self.policy, request.header
+        if policy.ethertype not in (ethernet.ETH_P_ALL, header.ethertype):
+            return DropReason.FOREIGN
+        own = arrival.outgoing or (header.src == policy.own_mac and not policy.loopback_device)
+        if own:
+            return DropReason.OWN_FRAME
+        if request.pdu.op == echo.REPLY:
+            return DropReason.REPLY
+        zero = header.src == ethernet.ZERO and not policy.loopback_device
+        if zero or ethernet.is_group(header.src):
+            return DropReason.BAD_SOURCE
+        # Addresses, never the kernel's packet type: that lies for tagged and for group frames.
+        if header.dst != policy.own_mac and header.dst not in self._groups:
+            return DropReason.NOT_FOR_US
+        if policy.allow and header.src not in policy.allow:
+            return DropReason.NOT_ALLOWED
+        return None
+
+    def _limit(self, request: echo.EchoFrame, arrival: Arrival, now: int) -> DropReason | None:
+        """Why a valid request is not answered, if it isn't."""
+        policy, header = self.policy, request.header
+        longest = policy.mtu + ethernet.HEADER_LENGTH + (TAGGED_ALLOWANCE if header.tags else 0)
+        if arrival.length > longest:
+            return DropReason.TOO_LONG
+        if policy.protocol_bound and arrival.other_host and header.dst == policy.own_mac:
+            return DropReason.TAG_LOST
+        if not self._peers.admits(header.src, now):
+            return DropReason.PEER_RATE_LIMIT
+        if not self._limiter.admits(now):
+            return DropReason.RATE_LIMIT
+        return None
+
+    def _reply(
+        self, frame: bytes, request: echo.EchoFrame, arrival: Arrival, responder_seq: int, now: int
+    ) -> bytes:
+        reply = bytearray(frame)
+        reply[0:6] = request.header.src
+        reply[6:12] = self.policy.own_mac
+        echo.turn_into_reply(reply, request.offset, responder_seq, arrival.received_at, now)
+        if arrival.tag:
+            reply[12:12] = arrival.tag.encode()
+        return bytes(reply)

@@ -1,0 +1,38 @@
+"""The errors of rawechod: our own faults and the outside world's are different classes."""
+
+from __future__ import annotations
+
+
+class RawechoError(Exception):
+    """Everything that rawechod raises on purpose; `str()` is a sentence for a person."""
+
+
+class OutsideError(RawechoError):
+    """The outside world's fault: a frame, a file, a caller, the kernel or the administrator."""
+
+
+class MisuseError(RawechoError):
+    """Our own fault: a part was called in a way that its contract excludes."""
+
+
+class PrivilegeError(OutsideError):
+    """The kernel refused a raw socket."""
+
+
+class InterfaceError(OutsideError):
+    """An interface is missing, down or unfit for what was asked of it."""
+
+
+class ControlSocketError(OutsideError):
+    """The control socket can't be had."""
+
+
+class RequestError(OutsideError):
+    """A caller asked for something that can't be done.
+
+    `parameter` names the offending argument, or is empty where no single one is to blame.
+    """
+
+    def __init__(self, message: str, parameter: str = "") -> None:
+        super().__init__(message)
+        self.parameter = parameter

@@ -1,0 +1,178 @@
+"""Many frames a system call, each way: recvmmsg(2) and sendmmsg(2)."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import socket
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rawechod.packet import timestamps
+from rawechod.packet.socket import PACKET_AUXDATA, SOL_PACKET
+
+BATCH = 64
+PACKET_OTHERHOST = 3
+PACKET_OUTGOING = 4
+TP_STATUS_VLAN_VALID = 1 << 4
+TP_STATUS_VLAN_TPID_VALID = 1 << 6
+DEFAULT_TPID = 0x8100
+
+_ADDRESS = struct.Struct("=HHiHBB8s")
+_CONTROL_HEADER = struct.Struct("@Nii")
+_AUXDATA = struct.Struct("=IIIHHHH")
+_CONTROL_SIZE = 96
+_MSG_LENGTH = struct.Struct("=I")
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Received(NamedTuple):
+    """A frame as the tap delivers it."""
+
+    frame: bytes
+    """Without its outermost tag; cut where it is longer than the buffer."""
+    length: int
+    """Octets that it had."""
+    packet_type: int
+    tag: tuple[int, int] | None
+    """TPID and TCI of the outermost tag."""
+    received_at: int
+    """Kernel receive stamp, nanoseconds since the epoch; 0 = none."""
+
+
+class _IoVector(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
+
+
+class _Message(ctypes.Structure):
+    """struct mmsghdr."""
+
+    _fields_ = (
+        ("name", ctypes.c_void_p),
+        ("name_length", ctypes.c_uint32),
+        ("vectors", ctypes.POINTER(_IoVector)),
+        ("vector_count", ctypes.c_size_t),
+        ("control", ctypes.c_void_p),
+        ("control_length", ctypes.c_size_t),
+        ("flags", ctypes.c_int),
+        ("length", ctypes.c_uint32),
+    )
+
+
+class BatchReceiver:
+    """Drains a packet socket, up to BATCH frames a call, each cut at `frame_size` octets."""
+
+    def __init__(self, sock: socket.socket, frame_size: int) -> None:
+        self._fd = sock.fileno()
+        self._size = frame_size
+        self._frames = bytearray(BATCH * frame_size)
+        self._addresses = bytearray(BATCH * _ADDRESS.size)
+        self._controls = bytearray(BATCH * _CONTROL_SIZE)
+        self._vectors = (_IoVector * BATCH)()
+        self._messages = (_Message * BATCH)()
+        frames, addresses, controls = map(_address_of, (self._frames, self._addresses, self._controls))
+        for index, message in enumerate(self._messages):
+            self._vectors[index] = _IoVector(frames + index * frame_size, frame_size)
+            message.name, message.name_length = addresses + index * _ADDRESS.size, _ADDRESS.size
+            message.vectors = ctypes.pointer(self._vectors[index])
+            message.vector_count = 1
+            message.control = controls + index * _CONTROL_SIZE
+            message.control_length = _CONTROL_SIZE
+        # The kernel writes lengths into the headers: each call starts from a copy of these.
+        self._template = bytes(self._messages)
+
+    def receive(self) -> list[Received]:
+        """What has arrived, at most BATCH frames; empty where nothing has.
+
+        Raises OSError, as recv does: ENETDOWN once after the interface went down or away.
+        """
+        ctypes.memmove(self._messages, self._template, len(self._template))
+        count = _libc.recvmmsg(self._fd, self._messages, BATCH, socket.MSG_DONTWAIT | socket.MSG_TRUNC, None)
+        if count < 0:
+            code = ctypes.get_errno()
+            if code in (errno.EAGAIN, errno.EINTR):
+                return []
+            raise OSError(code, os.strerror(code))
+        headers = bytes(memoryview(self._messages)[:count])
+        return [self._received(index, headers) for index in range(count)]
+
+    def _received(self, index: int, headers: bytes) -> Received:
+        at = index * ctypes.sizeof(_Message)
+        (length,) = _MSG_LENGTH.unpack_from(headers, at + _Message.length.offset)
+        start = index * self._size
+        frame = bytes(self._frames[start : start + min(length, self._size)])
+        packet_type = self._addresses[index * _ADDRESS.size + 10]
+        end = int.from_bytes(headers[at + 40 : at + 48], "little")
+        tag, received_at = _ancillary(self._controls, index * _CONTROL_SIZE, end)
+        return Received(frame, length, packet_type, tag, received_at)
+
+
+class BatchSender:
+    """Sends frames on a bound packet socket, many a call."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._fd = sock.fileno()
+        self._vectors = (_IoVector * BATCH)()
+        self._messages = (_Message * BATCH)()
+        for index, message in enumerate(self._messages):
+            message.vectors = ctypes.pointer(self._vectors[index])
+            message.vector_count = 1
+
+    def send(self, frames: Sequence[bytes]) -> list[tuple[int, int]]:
+        """Send up to BATCH frames; the (index, errno) of those that the kernel refused.
+
+        With a full queue (EAGAIN) the rest is refused too: never a busy loop.
+        """
+        for index, frame in enumerate(frames):
+            self._vectors[index].base = ctypes.cast(frame, ctypes.c_void_p).value
+            self._vectors[index].length = len(frame)
+        refused: list[tuple[int, int]] = []
+        done, retried = 0, False
+        while done < len(frames):
+            code = self._send_some(done, len(frames))
+            if code <= 0:
+                done -= code
+                continue
+            if code == errno.ENETDOWN and not retried:
+                retried = True  # Possibly left over from before the interface came up.
+                continue
+            if code in (errno.EAGAIN, errno.EWOULDBLOCK):
+                return refused + [(index, code) for index in range(done, len(frames))]
+            refused.append((done, code))
+            done += 1
+        return refused
+
+    def _send_some(self, start: int, end: int) -> int:
+        """Minus the number of frames sent, or the errno of the first."""
+        first = ctypes.byref(self._messages, start * ctypes.sizeof(_Message))
+        sent = _libc.sendmmsg(self._fd, first, end - start, socket.MSG_DONTWAIT)
+        return -sent if sent >= 0 else ctypes.get_errno()
+
+
+def _address_of(buffer: bytearray) -> int:
+    return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+
+
+def _ancillary(controls: bytearray, start: int, used: int) -> tuple[tuple[int, int] | None, int]:
+    """The tag and the receive stamp in one message's control data, cmsg(3)."""
+    tag, received_at, offset = None, 0, start
+    while offset + _CONTROL_HEADER.size <= start + used:
+        length, level, kind = _CONTROL_HEADER.unpack_from(controls, offset)
+        if length < _CONTROL_HEADER.size:
+            break
+        body = offset + _CONTROL_HEADER.size
+        if level == SOL_PACKET and kind == PACKET_AUXDATA:
+            tag = _tag(*_AUXDATA.unpack_from(controls, body))
+        elif level == socket.SOL_SOCKET and kind == timestamps.SCM_TIMESTAMPNS:
+            received_at = timestamps.decode(controls, body)
+        offset += (length + 7) & ~7
+    return tag, received_at
+
+
+def _tag(status: int, _l: int, _s: int, _m: int, _n: int, tci: int, tpid: int) -> tuple[int, int] | None:
+    """Presence is the status bit, never `tci != 0`: vid 0 with pcp 0 is a valid tag."""
+    if not status & TP_STATUS_VLAN_VALID:
+        return None
+    return (tpid if status & TP_STATUS_VLAN_TPID_VALID else DEFAULT_TPID), tci

@@ -1,0 +1,121 @@
+"""Opening AF_PACKET sockets; see packet(7).
+
+A socket is opened with protocol 0, which hears nothing, gets its filter and options, and is bound last: no
+frame of another kind ever reaches it, and there is no moment at which it hears another interface.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import struct
+from dataclasses import dataclass
+
+from rawechod.errors import InterfaceError, PrivilegeError
+from rawechod.wire import ethernet
+
+SOL_PACKET = 263
+PACKET_ADD_MEMBERSHIP = 1
+PACKET_STATISTICS = 6
+PACKET_AUXDATA = 8
+PACKET_IGNORE_OUTGOING = 23
+PACKET_MR_MULTICAST = 0
+PACKET_MR_PROMISC = 1
+SO_ATTACH_FILTER = 26
+SO_TIMESTAMPNS = 35
+SO_LOCK_FILTER = 44
+
+DOMAINS = {"AF_PACKET": socket.AF_PACKET, "PF_PACKET": getattr(socket, "PF_PACKET", socket.AF_PACKET)}
+"""The two names of one address family."""
+
+RECEIVE_BUFFER = 4 * 1024 * 1024
+"""Octets asked for; the kernel grants at most net.core.rmem_max."""
+
+NO_PRIVILEGE = (
+    "the kernel refuses a raw socket: rawechod needs the capability CAP_NET_RAW; run it as root, or with "
+    "`systemctl start rawechod`, whose unit grants just that"
+)
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_SOCKADDR_LL = struct.Struct("=HHiHBB8s")
+_MEMBERSHIP = struct.Struct("=iHH8s")
+_STATISTICS = struct.Struct("=II")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a socket listens."""
+
+    ethertype: int = ethernet.ETH_P_ALL
+    """What it is bound to."""
+    filter: bytes | None = None
+    """A classic BPF program, attached and locked."""
+    domain: str = "AF_PACKET"
+    join_pae_group: bool = False
+    promiscuous: bool = False
+
+
+def open_socket(ifindex: int, options: Options) -> socket.socket:
+    """A non-blocking raw socket on an interface; raises PrivilegeError or InterfaceError."""
+    sock = open_unbound(options.domain)
+    try:
+        if options.filter:
+            _attach_filter(sock, options.filter)
+        sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        _ignore_outgoing(sock)
+        _bind(sock, ifindex, options.ethertype)
+        if options.join_pae_group:
+            _add_membership(sock, ifindex, PACKET_MR_MULTICAST, ethernet.PAE_GROUP)
+        if options.promiscuous:
+            _add_membership(sock, ifindex, PACKET_MR_PROMISC, b"")
+    except OSError as error:
+        sock.close()
+        raise InterfaceError(f"interface {ifindex}: {error.strerror}") from error
+    return sock
+
+
+def open_unbound(domain: str = "AF_PACKET") -> socket.socket:
+    """A raw socket that hears nothing yet; raises PrivilegeError, also where it serves only to ask that."""
+    try:
+        sock = socket.socket(DOMAINS[domain], socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+    except PermissionError as error:
+        raise PrivilegeError(NO_PRIVILEGE) from error
+    except OSError as error:
+        raise InterfaceError(f"this kernel has no AF_PACKET sockets: {error.strerror}") from error
+    return sock
+
+
+def kernel_drops(sock: socket.socket) -> int:
+    """Frames that found the receive buffer full since the last call."""
+    _, drops = _STATISTICS.unpack(sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, _STATISTICS.size))
+    return int(drops)
+
+
+def _attach_filter(sock: socket.socket, program: bytes) -> None:
+    code = ctypes.create_string_buffer(program, len(program))
+    sock_fprog = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
+    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, sock_fprog)
+    sock.setsockopt(socket.SOL_SOCKET, SO_LOCK_FILTER, 1)
+
+
+def _ignore_outgoing(sock: socket.socket) -> None:
+    try:
+        sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+    except OSError:
+        pass  # Before Linux 4.20; the reflector drops PACKET_OUTGOING and own sources itself.
+
+
+def _bind(sock: socket.socket, ifindex: int, ethertype: int) -> None:
+    """Bind by index: Python's own bind() takes a name, which may change hands before it is looked up."""
+    address = _SOCKADDR_LL.pack(socket.AF_PACKET, socket.htons(ethertype), ifindex, 0, 0, 0, b"")
+    if _libc.bind(sock.fileno(), address, len(address)):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
+def _add_membership(sock: socket.socket, ifindex: int, kind: int, address: bytes) -> None:
+    request = _MEMBERSHIP.pack(ifindex, kind, len(address), address)
+    sock.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, request)

@@ -1,0 +1,113 @@
+"""The Echo PDU, version 1, big-endian, behind the EtherType (under ETH_P_PAE behind an EAPOL header).
+
+     0               2       3       4               8              12              16
+    +---------------+-------+-------+---------------+---------------+---------------+
+    | magic 52 45   |version|  op   | session       | seq           | responder_seq |
+    +---------------+-------+-------+---------------+---------------+---------------+
+    16                              24                              32              40
+    +-------------------------------+-------------------------------+---------------+- - -
+    | t1                            | t2                            | t3            | payload
+    +-------------------------------+-------------------------------+---------------+- - -
+
+t1: initiator's transmit time; t2, t3: responder's receive and transmit time; all in nanoseconds since the
+epoch, 0 = not stamped. responder_seq: valid requests of this session that the responder has received so
+far, this one included, 0 = not kept.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from rawechod.reasons import DropReason, MalformedFrameError
+from rawechod.wire import eapol, ethernet
+
+MAGIC = 0x5245
+VERSION = 1
+REQUEST = 1
+REPLY = 2
+PDU_LENGTH = 40
+OP_OFFSET = 3
+SESSION_OFFSET = 4
+
+_PDU = struct.Struct("!HBBIIIQQQ")
+_OP = struct.Struct("!B")
+_RESPONDER_SEQ = struct.Struct("!I")
+_RESPONDER_TIMES = struct.Struct("!QQ")
+
+
+@dataclass(frozen=True, slots=True)
+class EchoPdu:
+    """An echo request or reply."""
+
+    op: int
+    session: int
+    seq: int
+    t1: int
+    responder_seq: int = 0
+    t2: int = 0
+    t3: int = 0
+    payload: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class EchoFrame:
+    """A frame that carries an Echo PDU; `offset` is the PDU's first octet in the frame."""
+
+    header: ethernet.Header
+    pdu: EchoPdu
+    offset: int
+
+
+def decode(data: bytes) -> EchoPdu:
+    """Read a PDU; raises MalformedFrameError: TOO_SHORT, BAD_MAGIC, BAD_VERSION, BAD_OP."""
+    if len(data) < PDU_LENGTH:
+        raise MalformedFrameError(DropReason.TOO_SHORT)
+    magic, version, op, session, seq, responder_seq, t1, t2, t3 = _PDU.unpack_from(data)
+    if magic != MAGIC:
+        raise MalformedFrameError(DropReason.BAD_MAGIC)
+    if version != VERSION:
+        raise MalformedFrameError(DropReason.BAD_VERSION)
+    if op not in (REQUEST, REPLY):
+        raise MalformedFrameError(DropReason.BAD_OP)
+    return EchoPdu(op, session, seq, t1, responder_seq, t2, t3, data[PDU_LENGTH:])
+
+
+def encode(pdu: EchoPdu) -> bytes:
+    """The PDU's octets."""
+    fixed = _PDU.pack(
+        MAGIC, VERSION, pdu.op, pdu.session, pdu.seq, pdu.responder_seq, pdu.t1, pdu.t2, pdu.t3
+    )
+    return fixed + pdu.payload
+
+
+def overhead(ethertype: int) -> int:
+    """Octets of an untagged frame that are not payload."""
+    envelope = eapol.HEADER_LENGTH if ethertype == ethernet.ETH_P_PAE else 0
+    return ethernet.HEADER_LENGTH + envelope + PDU_LENGTH
+
+
+def decode_frame(frame: bytes) -> EchoFrame:
+    """Read a whole frame, tags in its octets included; raises MalformedFrameError with the reason."""
+    header = ethernet.decode_header(frame)
+    offset, body = header.length, frame[header.length :]
+    if header.ethertype < ethernet.SMALLEST_ETHERTYPE:
+        raise MalformedFrameError(DropReason.FOREIGN)
+    if header.ethertype == ethernet.ETH_P_PAE:
+        offset, body = offset + eapol.HEADER_LENGTH, eapol.unwrap(body)
+    return EchoFrame(header, decode(body), offset)
+
+
+def encode_frame(header: ethernet.Header, pdu: EchoPdu) -> bytes:
+    """The frame that carries a PDU, with the envelope that its EtherType asks for."""
+    body = encode(pdu)
+    if header.ethertype == ethernet.ETH_P_PAE:
+        body = eapol.wrap(body)
+    return ethernet.encode_header(header) + body
+
+
+def turn_into_reply(frame: bytearray, offset: int, responder_seq: int, t2: int, t3: int) -> None:
+    """Make a request's octets those of its reply, in place; everything else stays byte for byte."""
+    _OP.pack_into(frame, offset + OP_OFFSET, REPLY)
+    _RESPONDER_SEQ.pack_into(frame, offset + 12, responder_seq)
+    _RESPONDER_TIMES.pack_into(frame, offset + 24, t2, t3)
