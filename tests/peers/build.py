@@ -1,0 +1,23 @@
+"""Compile C programs into a directory of the caller's."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror")
+
+
+def compile_c(sources: Iterable[Path], program: Path) -> Path:
+    """Compile and link `sources` into `program`; what gcc says goes to stderr."""
+    command = ["gcc", *FLAGS, "-o", str(program), *map(str, sources), "-lm"]
+    subprocess.run(command, check=True)
+    return program
+
+
+def tutorial(name: str, directory: Path) -> Path:
+    """The tutorial's "server" or "client", compiled into `directory`."""
+    sources = (HERE / f"tutorial_{name}.c", HERE / "tutorial.c")
+    return compile_c(sources, directory / f"tutorial_{name}")
