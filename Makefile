@@ -1,0 +1,41 @@
+# Everything a newcomer and a packager type. `make help` lists it.
+
+VENV := .venv/bin
+PREFIX ?= /usr
+DESTDIR ?=
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench install fresh clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup: ## install what is missing and make .venv with both programs
+	@packaging/setup.sh
+
+demo: setup ## two hosts, a daemon in each, a probe from one to the other (as root or with sudo)
+	@packaging/demo.sh
+
+test: setup ## every test (all of them as root; PYTEST_ARGS="-k probe" picks some)
+	@$(VENV)/python -m pytest $(PYTEST_ARGS)
+
+lint: setup ## ruff, mypy --strict, and that every installed package is pinned
+	@$(VENV)/ruff check
+	@$(VENV)/ruff format --check
+	@$(VENV)/mypy --strict
+	@! $(VENV)/pip freeze --all --exclude-editable --exclude pip | grep -vxFf packaging/constraints.txt || \
+		{ echo 'lint: pin the packages above in packaging/constraints.txt' >&2; exit 1; }
+
+bench: setup ## measure the daemon against a C server, and the control tool's start
+	@bench/run
+
+install: ## install for the system: DESTDIR= PREFIX=/usr
+	@packaging/install.sh "$(DESTDIR)" "$(PREFIX)"
+
+fresh: ## setup, demo and test in a new minimal Debian, as root
+	@packaging/try-fresh.sh
+
+clean: ## remove what the other targets made
+	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find rawechod rawechoctl tests bench -name __pycache__ -prune -exec rm -rf {} +
