@@ -92,8 +92,8 @@ static int open_packet_socket(const struct options *options)
     return fd;
 }
 
-/* A descriptor, not a handler: this client's socket is always readable, and so a flag that a
- * handler sets between the test and epoll_wait could be missed for ever by a quiet server. */
+/* A descriptor, not a handler: a flag that a handler sets just before epoll_wait is missed for as
+ * long as no frame comes. */
 static int open_signal_fd(void)
 {
     sigset_t set;

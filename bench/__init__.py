@@ -1,0 +1,1 @@
+"""How fast it is, measured: needs root and gcc, loads the machine, is no test."""
