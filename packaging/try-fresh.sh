@@ -36,7 +36,12 @@ enter='set -e
     mount -t proc proc "$1/proc"
     mount --rbind /sys "$1/sys"
     mount --rbind /dev "$1/dev"
-    exec chroot "$1" env -i --chdir=/root/rawecho HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin "${@:3}" sh -c "$2"'
+    cd "$1" # a root of its own, not chroot: the demo enters mount namespaces, which would lead out of one
+    mkdir -p .old
+    pivot_root . .old
+    umount --lazy .old
+    rmdir .old
+    exec env -i --chdir=/root/rawecho HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin "${@:3}" sh -c "$2"'
 
 [ "$(id -u)" -eq 0 ] || die "making a root file system needs root"
 command -v mmdebstrap >/dev/null || die "mmdebstrap is missing: apt-get install mmdebstrap"
