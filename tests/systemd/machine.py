@@ -1,0 +1,76 @@
+"""A machine with a systemd of its own, for tests that need a service manager and a journal."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.lab import Host
+
+BOX = Path(__file__).with_name("box.sh")
+
+
+class Peer(Host):
+    """The network at the other end of the machine's cable; the machine makes and removes it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._children = []
+
+    def close(self) -> None:
+        """End what still runs in it."""
+        for child in self._children:
+            with child:
+                child.kill()
+
+
+class Machine:
+    """A booted box: `eth1` inside and at the `peer` are joined by a cable."""
+
+    def __init__(self, *options: str) -> None:
+        self.box = _box("up", *options).stdout.strip()
+        self.peer = Peer(f"{Path(self.box).name}-peer")
+
+    @property
+    def root(self) -> Path:
+        """The root of the file system inside, as seen from outside."""
+        leader = Path(self.box, "leader").read_text().strip()
+        return Path(f"/proc/{leader}/root")
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command inside to its end; a failure is an error unless `check=False`."""
+        return _box("exec", self.box, *command, check=check)
+
+    def show(self, unit: str, name: str) -> str:
+        """One property of a unit."""
+        return self.run("systemctl", "show", "--value", "--property", name, unit).stdout.strip()
+
+    def journal(self, *match: str) -> list[dict[str, Any]]:
+        """The journal's entries that match, oldest first."""
+        lines = self.run("journalctl", "--output=json", "--no-pager", *match).stdout.splitlines()
+        return [json.loads(line) for line in lines]
+
+    def reboot(self) -> None:
+        """Shut down in order, and boot again on the same file system."""
+        _box("reboot", self.box)
+
+    def close(self) -> None:
+        """Power off, and remove everything."""
+        self.peer.close()
+        _box("down", self.box)
+
+
+def _box(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    result = subprocess.run(
+        [str(BOX), *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    if check and result.returncode:
+        raise AssertionError(f"{arguments} ended with {result.returncode}:\n{result.stdout}{result.stderr}")
+    return result
