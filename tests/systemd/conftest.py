@@ -1,0 +1,34 @@
+"""Fixtures for tests under a real systemd."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab import REPOSITORY
+from tests.systemd.machine import Machine
+
+
+@pytest.fixture(scope="session")
+def installed_tree(root: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `make install DESTDIR=...` makes of the checkout, once for all machines."""
+    tree = tmp_path_factory.mktemp("installed")
+    subprocess.run([REPOSITORY / "packaging/install.sh", tree, "/usr"], check=True)
+    return tree
+
+
+@pytest.fixture(scope="module")
+def machine(installed_tree: Path) -> Iterator[Machine]:
+    """A booted machine with rawecho installed, as after `make install`; the service is not started."""
+    machine = Machine()
+    try:
+        subprocess.run(["cp", "--archive", f"{installed_tree}/.", machine.root], check=True)
+        machine.run("systemd-sysusers")
+        machine.run("journalctl", "--update-catalog")
+        machine.run("systemctl", "daemon-reload")
+        yield machine
+    finally:
+        machine.close()
