@@ -25,6 +25,7 @@ _CONTROL_HEADER = struct.Struct("@Nii")
 _AUXDATA = struct.Struct("=IIIHHHH")
 _CONTROL_SIZE = 96
 _MSG_LENGTH = struct.Struct("=I")
+_CONTROL_LENGTH = struct.Struct("@N")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -104,8 +105,8 @@ class BatchReceiver:
         start = index * self._size
         frame = bytes(self._frames[start : start + min(length, self._size)])
         packet_type = self._addresses[index * _ADDRESS.size + 10]
-        end = int.from_bytes(headers[at + 40 : at + 48], "little")
-        tag, received_at = _ancillary(self._controls, index * _CONTROL_SIZE, end)
+        (used,) = _CONTROL_LENGTH.unpack_from(headers, at + _Message.control_length.offset)
+        tag, received_at = _ancillary(self._controls, index * _CONTROL_SIZE, used)
         return Received(frame, length, packet_type, tag, received_at)
 
 

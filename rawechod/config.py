@@ -1,0 +1,199 @@
+"""`/etc/rawecho/config.toml`: pydantic models; TOML in, Config or one readable ConfigError out.
+
+The models are the schema's only definition: `etc/rawecho/config.toml` and `docs/configuration.md` are
+generated from them.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+)
+
+from rawechod import config_problems
+from rawechod.config_problems import ConfigError, Problem
+from rawechod.durations import UNITS, format_duration, parse_duration
+from rawechod.wire import ethernet
+
+DEFAULT_PATH = "/etc/rawecho/config.toml"
+SMALLEST_INTERVAL = 10 * UNITS["us"]
+LARGEST_FRAME = 65_535 + ethernet.HEADER_LENGTH
+
+
+def _duration(value: object) -> object:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        value = f"{value:.9f}" if isinstance(value, float) else str(value)
+    if not isinstance(value, str):
+        raise ValueError("a duration is a text such as 200ms, or a number of seconds")
+    return parse_duration(value)
+
+
+def _mac(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("a MAC address is a text such as 02:00:00:00:00:0b")
+    return ethernet.parse_mac(value)
+
+
+def _source(mac: bytes) -> bytes:
+    if ethernet.is_group(mac):
+        raise ValueError("a group address can't be a source")
+    return mac
+
+
+def _interface(name: str) -> str:
+    if not 0 < len(name.encode()) < 16 or "/" in name or name in (".", "..") or any(c.isspace() for c in name):
+        raise ValueError("an interface name has 1 to 15 characters, no slash and no space")
+    return name
+
+
+def _probe_ethertype(name: str) -> str:
+    if ethernet.parse_ethertype(name) == ethernet.ETH_P_ALL:
+        raise ValueError("a probe needs one EtherType: ETH_P_802_EX1, ETH_P_PAE or a number such as 0x88B6")
+    return name
+
+
+Duration = Annotated[int, BeforeValidator(_duration), PlainSerializer(format_duration)]
+"""Nanoseconds."""
+Mac = Annotated[bytes, BeforeValidator(_mac), PlainSerializer(ethernet.format_mac)]
+Interface = Annotated[str, AfterValidator(_interface)]
+ProbeEtherType = Annotated[str, AfterValidator(_probe_ethertype)]
+EtherTypeName = Literal["ETH_P_ALL", "ETH_P_PAE", "ETH_P_802_EX1"]
+Count = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Interval = Annotated[Duration, Field(ge=SMALLEST_INTERVAL, le=UNITS["h"])]
+Timeout = Annotated[Duration, Field(ge=UNITS["us"], le=60 * UNITS["s"])]
+Size = Annotated[int, Field(ge=ethernet.MINIMUM_FRAME, le=LARGEST_FRAME)]
+Rate = Annotated[int, Field(ge=0, le=100_000_000)]
+
+
+class Table(BaseModel):
+    """What all tables share: unknown keys are errors, TOML's types are taken at their word."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Echo(Table):
+    """A listener: answers echo requests on one interface. Write one `[[echo]]` table a listener."""
+
+    interface: Interface = Field(
+        "lo", description="Where to answer. The default works on every machine and reaches nobody else."
+    )
+    ethertype: EtherTypeName = Field(
+        "ETH_P_ALL",
+        description="Which frames to listen to: every EtherType, 802.1X's 0x888E alone, or 0x88B5 alone.",
+    )
+    domain: Literal["AF_PACKET", "PF_PACKET"] = Field(
+        "AF_PACKET", description="The socket's address family; both names mean the same one."
+    )
+    mode: Literal["echo", "hello"] = Field(
+        "echo", description="`echo` answers echo requests; `hello` is the tutorial's server, on `lo` only."
+    )
+    engine: Literal["auto", "epoll"] = Field(
+        "auto", description="What answers; `auto` takes the fastest that is permitted."
+    )
+    tap: Literal["auto", "protocol", "all"] = Field(
+        "auto",
+        description="What the socket is bound to: its EtherType (`protocol`: other traffic costs nothing, tagged "
+        "frames can't be answered), or everything (`all`: for trunks, with VLAN tags). `auto` takes `all` "
+        "for ETH_P_ALL and on ports of a bridge, bond or team, else `protocol`.",
+    )
+    promiscuous: bool = Field(
+        False, description="Hear frames that the NIC's filters would drop, for trunks with unknown VLANs."
+    )
+    rate_limit: Rate = Field(100_000, description="Most answers a second, 0 = no limit.")
+    peer_rate_limit: Rate = Field(20_000, description="Most answers a second to one source MAC, 0 = no limit.")
+    allow: list[Annotated[Mac, AfterValidator(_source)]] = Field(
+        [], description="Source MACs that are answered; empty = any."
+    )
+
+
+class Probe(Table):
+    """What `rawechoctl probe` uses where the command line is silent."""
+
+    interface: Interface | None = Field(
+        None, description="Where to probe from; default: the only listener's interface."
+    )
+    target: Mac | None = Field(
+        None, description="Whom to probe, a MAC; default: whoever answers a request to everybody."
+    )
+    ethertype: ProbeEtherType | None = Field(
+        None, description="Default: the listener's, or ETH_P_802_EX1 where that is ETH_P_ALL."
+    )
+    interfaces: list[Interface] = Field(
+        [], description="Further interfaces that operators may probe from, beside the listeners'."
+    )
+    count: Count = Field(10, description="Requests, 0 = until interrupted.")
+    interval: Interval = Field(UNITS["s"], description="Time between two requests.")
+    timeout: Timeout = Field(UNITS["s"], description="A reply that takes longer is late, its request lost.")
+    size: Size = Field(60, description="Octets on the wire without FCS and without VLAN tag.")
+
+
+class Control(Table):
+    """Who may do what on the control socket. Reading is for everybody."""
+
+    operators: list[Annotated[str, Field(min_length=1)]] = Field(
+        ["root", "@rawecho"], description="Users, and @groups, that may probe and reload."
+    )
+
+
+class Log(Table):
+    """What goes to the journal."""
+
+    level: Literal["debug", "info", "notice", "warning", "error"] = Field(
+        "info", description="The least important entries that are written."
+    )
+
+
+class Config(Table):
+    """The whole file."""
+
+    echo: list[Echo] = Field(default_factory=lambda: [Echo()])
+    probe: Probe = Field(default_factory=Probe)
+    control: Control = Field(default_factory=Control)
+    log: Log = Field(default_factory=Log)
+
+
+TABLES: dict[str, type[Table]] = {"echo": Echo, "probe": Probe, "control": Control, "log": Log}
+
+
+def load(path: str) -> Config:
+    """Read a file; raises ConfigError with all its problems."""
+    try:
+        text = Path(path).read_bytes().decode()
+        data = tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError(path, [Problem("", f"can't be read: {error.strerror}")]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(path, [Problem("", f"is no UTF-8 text (octet {error.start})")]) from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(path, [Problem("", f"is no TOML: {error}")]) from error
+    return parse(data, path)
+
+
+def parse(data: dict[str, Any], source: str) -> Config:
+    """Validate tables that came from `source`; raises ConfigError with all their problems."""
+    if isinstance(data.get("echo"), dict):
+        data = data | {"echo": [data["echo"]]}
+    problems = config_problems.across_listeners(data)
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        known = {name: list(model.model_fields) for name, model in TABLES.items()}
+        problems = config_problems.from_pydantic(error, known) + problems
+    if problems:
+        raise ConfigError(source, problems)
+    return config
+
+
+def dump(config: Config) -> dict[str, Any]:
+    """The configuration as JSON's types, every key there."""
+    return config.model_dump(mode="json")

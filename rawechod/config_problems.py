@@ -1,0 +1,129 @@
+"""What is wrong with a configuration, told so that it can be mended: key, value found, values allowed."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from rawechod.durations import format_duration
+from rawechod.errors import OutsideError
+
+NOT_YET = {
+    "loopback": "this version has no loopback mode",
+    "ebpf": "this version has no ebpf engine",
+}
+"""Values that the design knows and this version does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing to mend. `key` is its path in the file, empty for the file as a whole."""
+
+    key: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.sentence}" if self.key else self.sentence
+
+
+class ConfigError(OutsideError):
+    """A configuration that can't be used; `str()` has a line a problem."""
+
+    def __init__(self, path: str, problems: list[Problem]) -> None:
+        super().__init__("\n".join(f"{path}: {problem}" for problem in problems))
+        self.path = path
+        self.problems = problems
+
+
+def from_pydantic(error: ValidationError, known: dict[str, list[str]]) -> list[Problem]:
+    """A problem for each of pydantic's; `known` has the keys of each table."""
+    return [_problem(dict(detail), known) for detail in error.errors()]
+
+
+def across_listeners(data: dict[str, Any]) -> list[Problem]:
+    """What is wrong with the listeners together; looks at unvalidated tables, so that it can be told at once."""
+    tables = data.get("echo", [])
+    if not isinstance(tables, list):
+        return []
+    problems: list[Problem] = []
+    seen: list[tuple[int, str, str]] = []
+    for index, table in enumerate(tables):
+        if not isinstance(table, dict):
+            continue
+        interface = str(table.get("interface", "lo"))
+        ethertype = str(table.get("ethertype", "ETH_P_ALL"))
+        if table.get("mode") == "hello" and interface != "lo":
+            problems.append(Problem(f"echo[{index}].mode", f'"hello" works on lo only, not on {interface}'))
+        problems += [
+            Problem(
+                f"echo[{index}].ethertype",
+                f"{ethertype} overlaps with {taken} of echo[{other}] on {interface}: both would answer",
+            )
+            for other, place, taken in seen
+            if place == interface and (taken == ethertype or "ETH_P_ALL" in (taken, ethertype))
+        ]
+        seen.append((index, interface, ethertype))
+    return problems
+
+
+def _problem(detail: dict[str, Any], known: dict[str, list[str]]) -> Problem:
+    location = detail["loc"]
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+    if detail["type"] == "extra_forbidden":
+        return Problem(key, _unknown_key(location, known))
+    found = _show(detail["input"])
+    if isinstance(detail["input"], str) and detail["input"] in NOT_YET:
+        return Problem(key, f"found {found}: {NOT_YET[detail['input']]}; allowed: {_allowed(detail)}")
+    if detail["type"] == "value_error":
+        return Problem(key, f"found {found}: {detail['ctx']['error']}")
+    return Problem(key, f"found {found}; allowed: {_allowed(detail)}")
+
+
+def _unknown_key(location: tuple[str | int, ...], known: dict[str, list[str]]) -> str:
+    if len(location) == 1:
+        what, names = "table", list(known)
+    else:
+        what, names = "key", known.get(str(location[0]), [])
+    near = difflib.get_close_matches(str(location[-1]), names, 1)
+    hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(names)}"
+    return f"unknown {what}; {hint}"
+
+
+def _allowed(detail: dict[str, Any]) -> str:
+    context = detail.get("ctx", {})
+    if detail["type"] == "literal_error":
+        return str(context["expected"]).replace("'", '"')
+    wanted = {
+        "int_type": "a whole number",
+        "bool_type": "true or false",
+        "string_type": "a text",
+        "list_type": "a list",
+        "model_type": "a table",
+        "model_attributes_type": "a table",
+        "string_too_short": "a text that is not empty",
+    }
+    for bound, words in (("ge", "at least"), ("le", "at most")):
+        if bound in context:
+            return f"{words} {_bound(detail, context[bound])}"
+    return wanted.get(detail["type"], str(detail["msg"]))
+
+
+def _bound(detail: dict[str, Any], bound: int) -> str:
+    """A bound in the words of the file: durations are nanoseconds inside."""
+    if detail["loc"][-1] in ("interval", "timeout"):
+        return format_duration(bound)
+    return str(bound)
+
+
+def _show(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.hex(":")
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."

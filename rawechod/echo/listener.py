@@ -1,0 +1,196 @@
+"""One `[[echo]]` table at work: follows its interface and keeps an engine on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rawechod import events, journal
+from rawechod.config import Echo
+from rawechod.echo import epoll_engine
+from rawechod.echo.counters import Counters
+from rawechod.echo.epoll_engine import EpollEngine
+from rawechod.echo.hello import HelloReflector
+from rawechod.echo.reflector import Policy, Reflector
+from rawechod.errors import InterfaceError
+from rawechod.link import Link, LinkMonitor
+from rawechod.packet.filter import hello_filter, responder_filter
+from rawechod.packet.socket import Options
+from rawechod.reactor import Reactor
+from rawechod.wire import ethernet
+
+UP, DOWN, ABSENT = "up", "down", "absent"
+REFLECTORS = {"echo": Reflector, "hello": HelloReflector}
+FILTERS = {"echo": responder_filter, "hello": hello_filter}
+TAPPED_BEFORE_PROTOCOLS = frozenset({"bridge", "bond", "team"})
+"""On ports of these a socket bound to one EtherType hears nothing but link-local groups."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerStatus:
+    """A listener at one moment."""
+
+    interface: str
+    ifindex: int | None
+    mac: str | None
+    mtu: int | None
+    ethertype: str
+    domain: str
+    mode: str
+    engine: str
+    tap: str
+    """What the socket is bound to: `protocol` or `all`."""
+    state: str
+    """`up`, `down` or `absent`."""
+    received: int
+    replied: int
+    dropped: dict[str, int]
+    transmit_errors: dict[str, int]
+    kernel_drops: int
+    notes: list[str]
+
+
+class Listener:
+    """Answers on one interface for as long as it is configured, whatever becomes of the interface."""
+
+    def __init__(self, reactor: Reactor, settings: Echo) -> None:
+        self.settings = settings
+        self.state = ABSENT
+        self._reactor = reactor
+        self._counters = Counters()
+        self._engine: EpollEngine | None = None
+        self._link: Link | None = None
+        self._problem = ""
+        self._old_kernel_drops = 0
+        self._bridge = ""
+        self._ethertype = ethernet.ETHERTYPES[settings.ethertype]
+        self._reflector = REFLECTORS[settings.mode](
+            Policy(self._ethertype, ethernet.ZERO, 0), settings.rate_limit, settings.peer_rate_limit
+        )
+
+    def follow(self, links: LinkMonitor) -> None:
+        """Bring the engine in line with the interface as it is now; raises PrivilegeError."""
+        link = links.by_name(self.settings.interface)
+        before, self._link = self._link, link
+        if link != before or self.state == ABSENT:
+            self._follow(before, link)
+        self._set_state(UP if self._engine and link and link.up else DOWN if link else ABSENT, before, links)
+
+    def close(self) -> None:
+        """Stop answering."""
+        if self._engine:
+            self._old_kernel_drops += self._engine.kernel_drops()
+            self._engine.close()
+        self._engine = None
+
+    def status(self) -> ListenerStatus:
+        """How it stands."""
+        link, settings, counters = self._link, self.settings, self._counters.values()
+        engine_drops = self._engine.kernel_drops() if self._engine else 0
+        return ListenerStatus(
+            interface=settings.interface,
+            ifindex=link.ifindex if link else None,
+            mac=ethernet.format_mac(link.mac) if link and link.mac else None,
+            mtu=link.mtu if link else None,
+            ethertype=settings.ethertype,
+            domain=settings.domain,
+            mode=settings.mode,
+            engine=epoll_engine.NAME,
+            tap=self._tap(link),
+            state=self.state,
+            received=counters.received,
+            replied=counters.replied,
+            dropped=counters.dropped,
+            transmit_errors=counters.transmit_errors,
+            kernel_drops=self._old_kernel_drops + engine_drops,
+            notes=self._notes(counters.dropped),
+        )
+
+    def _follow(self, before: Link | None, link: Link | None) -> None:
+        if link is None or not link.ethernet:
+            self.close()
+            self._problem = "it does not speak Ethernet" if link else ""
+            return
+        if self._engine and before and before.ifindex == link.ifindex and self._tap(before) == self._tap(link):
+            self._engine.adopt(self._policy(link))
+            return
+        self.close()
+        self._reflector.adopt(self._policy(link))
+        try:
+            self._engine = EpollEngine(
+                self._reactor, link.ifindex, self._options(link), self._reflector, self._counters, link.mtu
+            )
+            self._problem = ""
+        except InterfaceError as error:
+            self._problem = str(error)  # Gone or renamed meanwhile: rtnetlink is about to tell.
+
+    def _tap(self, link: Link | None) -> str:
+        """What `tap` means on this interface."""
+        if self.settings.tap != "auto":
+            return self.settings.tap
+        port_of = link.port_of if link else ""
+        everything = self._ethertype == ethernet.ETH_P_ALL or port_of in TAPPED_BEFORE_PROTOCOLS
+        return "all" if everything else "protocol"
+
+    def _policy(self, link: Link) -> Policy:
+        return Policy(
+            ethertype=self._ethertype,
+            own_mac=link.mac,
+            mtu=link.mtu,
+            loopback_device=link.loopback,
+            protocol_bound=self._tap(link) == "protocol",
+            allow=frozenset(self.settings.allow),
+        )
+
+    def _options(self, link: Link) -> Options:
+        return Options(
+            ethertype=self._ethertype if self._tap(link) == "protocol" else ethernet.ETH_P_ALL,
+            filter=FILTERS[self.settings.mode](self._ethertype),
+            domain=self.settings.domain,
+            join_pae_group=self._ethertype in (ethernet.ETH_P_ALL, ethernet.ETH_P_PAE) and not link.loopback,
+            promiscuous=self.settings.promiscuous,
+        )
+
+    def _set_state(self, state: str, before: Link | None, links: LinkMonitor) -> None:
+        """Journal what an operator wants to know."""
+        link, name = self._link, self.settings.interface
+        fields = {"interface": name, "ethertype": self.settings.ethertype}
+        mac = ethernet.format_mac(link.mac) if link and link.mac else ""
+        if state != self.state or before is None and link is None:
+            self._tell_state(state, fields | {"mac": mac}, before, links)
+        elif link and before and (link.mac, link.mtu) != (before.mac, before.mtu):
+            journal.emit(events.LISTENER_CHANGED, **fields, mac=mac, mtu=link.mtu)
+        self.state = state
+        self._follow_bridge(links, fields)
+
+    def _tell_state(self, state: str, fields: dict[str, str], before: Link | None, links: LinkMonitor) -> None:
+        if state == UP:
+            journal.emit(events.LISTENER_UP, **fields, mode=self.settings.mode, engine=epoll_engine.NAME)
+        elif self._problem and state == DOWN:
+            journal.emit(events.LISTENER_UNFIT, **fields, problem=self._problem)
+        elif state == DOWN:
+            journal.emit(events.LISTENER_DOWN, **fields)
+        else:
+            renamed = links.by_ifindex(before.ifindex) if before else None
+            hint = f" (it is called {renamed.name} now)" if renamed else ""
+            journal.emit(events.LISTENER_ABSENT, **fields, hint=hint)
+
+    def _follow_bridge(self, links: LinkMonitor, fields: dict[str, str]) -> None:
+        is_port = self._link and self._link.port_of == "bridge"
+        master = links.by_ifindex(self._link.master) if self._link and is_port else None
+        bridge = master.name if master else ""
+        if bridge and bridge != self._bridge:
+            journal.emit(events.BRIDGE_PORT, **fields, bridge=bridge)
+        self._bridge = bridge
+
+    def _notes(self, dropped: dict[str, int]) -> list[str]:
+        notes = [self._problem] if self._problem else []
+        if self._link and self._link.loopback:
+            notes.append("loopback only: set interface in /etc/rawecho/config.toml to reach the network")
+        if self._bridge:
+            notes.append(
+                f"port of the bridge {self._bridge}: group frames end here unless the bridge forwards them, and "
+                f"{self._bridge} must have no listener of its own where it shares this MAC"
+            )
+        if "tag_lost" in dropped:
+            notes.append('tagged frames came and could not be answered: set tap = "all"')
+        return notes

@@ -1,0 +1,104 @@
+"""The journal's events: each kind once, with its sentence, its level, its MESSAGE_ID and what to do about it.
+
+`systemd/rawecho.catalog` and `docs/operating.md` are generated from this table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One kind of journal entry. `message` is filled with the fields of the call."""
+
+    name: str
+    level: str
+    message: str
+    message_id: str = ""
+    """A 128-bit ID where an operator may act on it."""
+    advice: str = ""
+
+
+STARTED = Event(
+    "started",
+    "info",
+    "rawechod {version} is ready, configuration {config}",
+    "2b7f9d5c1a6e4c0f8a4e0a7d3c5b9e01",
+    "The daemon serves its control socket. Ask it with `rawechoctl status`.",
+)
+STOPPING = Event("stopping", "info", "Stopping on {signal}")
+LISTENER_UP = Event(
+    "listener_up",
+    "info",
+    "{interface}: answering {ethertype} as {mac}, mode {mode}, engine {engine}",
+    "2b7f9d5c1a6e4c0f8a4e0a7d3c5b9e02",
+    "The interface is there and has a carrier; echo requests to it are answered from now on.",
+)
+LISTENER_DOWN = Event(
+    "listener_down",
+    "warning",
+    "{interface}: down, nothing is answered until it is up",
+    "2b7f9d5c1a6e4c0f8a4e0a7d3c5b9e03",
+    "Look at the cable, the switch port and `ip link show {interface}`. Nothing has to be restarted: the\n"
+    "listener answers again as soon as the interface is up and has a carrier.",
+)
+LISTENER_ABSENT = Event(
+    "listener_absent",
+    "warning",
+    "{interface}: there is no such interface; waiting for it{hint}",
+    "2b7f9d5c1a6e4c0f8a4e0a7d3c5b9e04",
+    "The interface of the configuration does not exist, was removed, renamed or moved to another network\n"
+    "namespace. Compare `ip link` with the `interface` keys of the configuration. The listener starts by\n"
+    "itself when an interface of that name appears.",
+)
+LISTENER_UNFIT = Event(
+    "listener_unfit",
+    "error",
+    "{interface}: not usable: {problem}",
+    "2b7f9d5c1a6e4c0f8a4e0a7d3c5b9e05",
+    "The interface exists but frames can't be answered on it. Name another one in the configuration and\n"
+    "`systemctl reload rawechod`.",
+)
+LISTENER_CHANGED = Event("listener_changed", "notice", "{interface}: now {mac}, MTU {mtu}")
+BRIDGE_PORT = Event(
+    "bridge_port",
+    "notice",
+    "{interface}: port of the bridge {bridge}: group frames end here unless the bridge forwards them",
+    "2b7f9d5c1a6e4c0f8a4e0a7d3c5b9e06",
+    "A bridge does not forward the PAE group address. Probe the port by its MAC, or let the bridge forward\n"
+    "the group (group_fwd_mask 8). The bridge may share this port's MAC: give it no listener of its own.",
+)
+RELOADED = Event("reloaded", "info", "Configuration {config} is in force")
+RELOAD_REFUSED = Event(
+    "reload_refused",
+    "error",
+    "Old configuration kept: {problem}",
+    "2b7f9d5c1a6e4c0f8a4e0a7d3c5b9e07",
+    "The changed file has an error, so all of it was refused and the running configuration stays in force.\n"
+    "`rawechod --check-config` shows every error. Mend the file and reload again.",
+)
+PROBE_STARTED = Event("probe_started", "info", "{interface}: probe of {target} for uid {uid}")
+PROBE_ENDED = Event(
+    "probe_ended", "info", "{interface}: probe of {target} ended: {sent} sent, {received} received, {lost} lost"
+)
+REFUSED = Event("refused", "notice", "uid {uid} may not call {method}")
+CLIENT_CUT_OFF = Event(
+    "client_cut_off",
+    "warning",
+    "A control client of uid {uid} was cut off: {problem}",
+    "2b7f9d5c1a6e4c0f8a4e0a7d3c5b9e08",
+    "A client did not read its replies, sent something endless, or opened too many connections. Others are\n"
+    "not affected.",
+)
+UNKNOWN_OPERATOR = Event(
+    "unknown_operator",
+    "warning",
+    "control.operators names {operator}, which this system does not know",
+    "2b7f9d5c1a6e4c0f8a4e0a7d3c5b9e09",
+    "Create the user or the group (`systemd-sysusers` makes @rawecho), then `systemctl reload rawechod`.",
+)
+LOG_LOST = Event("log_lost", "warning", "{count} journal entries were not written: the journal stalled")
+FAILED = Event("failed", "critical", "Internal error in {place}; please report it")
+
+EVENTS = tuple(value for value in list(globals().values()) if isinstance(value, Event))

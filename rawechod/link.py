@@ -1,0 +1,180 @@
+"""What the kernel says of the interfaces: rtnetlink(7), one socket, no polling."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from rawechod.wire import ethernet
+
+RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
+NLMSG_ERROR, NLMSG_DONE = 2, 3
+NLM_F_REQUEST_DUMP = 0x0301
+RTMGRP_LINK = 1
+IFF_UP, IFF_LOOPBACK, IFF_LOWER_UP = 0x1, 0x8, 0x10000
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 10, 18
+IFLA_INFO_KIND, IFLA_INFO_SLAVE_KIND = 1, 4
+ARPHRD_ETHER, ARPHRD_LOOPBACK = 1, 772
+_NESTED_MASK = 0x3FFF
+_RECEIVE = 1 << 18
+
+_HEADER = struct.Struct("=IHHII")
+_LINK = struct.Struct("=BxHiII")
+_ATTRIBUTE = struct.Struct("=HH")
+_NUMBER = struct.Struct("=I")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One interface."""
+
+    ifindex: int
+    name: str
+    mac: bytes
+    """Empty on devices without an Ethernet address."""
+    mtu: int
+    up: bool
+    """Administratively up, and with a carrier."""
+    loopback: bool
+    ethernet: bool
+    """Speaks Ethernet frames (the loopback device does)."""
+    master: int = 0
+    """The ifindex of the bridge, bond or team that it is a port of, 0 = none."""
+    kind: str = ""
+    port_of: str = ""
+    """`bridge`, `bond`, `team`, ...; empty = no port."""
+
+
+class LinkMonitor:
+    """All interfaces of this network namespace, kept up to date; `on_change` is called after each round."""
+
+    def __init__(self, on_change: Callable[[], None]) -> None:
+        self._on_change = on_change
+        self._links: dict[int, Link] = {}
+        self._dumping: set[int] | None = None
+        family, kind = socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK
+        self._socket = socket.socket(family, kind, socket.NETLINK_ROUTE)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self._socket.bind((0, RTMGRP_LINK))
+        self._request_dump()
+        while self._dumping is not None:
+            self._socket.setblocking(True)
+            self._apply(self._socket.recv(_RECEIVE))
+        self._socket.setblocking(False)
+
+    def fileno(self) -> int:
+        """The netlink socket."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._socket.close()
+
+    @property
+    def links(self) -> list[Link]:
+        """All interfaces, in the kernel's order."""
+        return [self._links[ifindex] for ifindex in sorted(self._links)]
+
+    def by_name(self, name: str) -> Link | None:
+        """The interface of this name, now."""
+        return next((link for link in self._links.values() if link.name == name), None)
+
+    def by_ifindex(self, ifindex: int) -> Link | None:
+        """The interface of this index, now."""
+        return self._links.get(ifindex)
+
+    def read(self, _events: int = 0) -> None:
+        """Take in what has happened; after lost messages ask for everything again."""
+        before = dict(self._links)
+        while True:
+            try:
+                self._apply(self._socket.recv(_RECEIVE))
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                self._request_dump()
+        if self._links != before:
+            self._on_change()
+
+    def _request_dump(self) -> None:
+        self._dumping = set()
+        body = _LINK.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
+        header = _HEADER.pack(_HEADER.size + len(body), RTM_GETLINK, NLM_F_REQUEST_DUMP, 1, 0)
+        self._socket.send(header + body)
+
+    def _apply(self, data: bytes) -> None:
+        for kind, body in _messages(data):
+            if kind == NLMSG_ERROR:
+                code = -struct.unpack_from("=i", body)[0]
+                if code:
+                    raise OSError(code, os.strerror(code))
+            elif kind == NLMSG_DONE:
+                self._end_dump()
+            elif kind in (RTM_NEWLINK, RTM_DELLINK):
+                self._apply_link(kind, body)
+
+    def _apply_link(self, kind: int, body: bytes) -> None:
+        link = decode_link(body)
+        if link is None:
+            return
+        if kind == RTM_DELLINK:
+            self._links.pop(link.ifindex, None)
+            return
+        self._links[link.ifindex] = link
+        if self._dumping is not None:
+            self._dumping.add(link.ifindex)
+
+    def _end_dump(self) -> None:
+        seen, self._dumping = self._dumping, None
+        if seen is not None:
+            self._links = {ifindex: link for ifindex, link in self._links.items() if ifindex in seen}
+
+
+def decode_link(body: bytes) -> Link | None:
+    """An ifinfomsg and its attributes; None for messages about something else (a bridge's port states)."""
+    family, device_type, ifindex, flags, _ = _LINK.unpack_from(body)
+    if family != socket.AF_UNSPEC:
+        return None
+    attributes = dict(_attributes(body[_LINK.size :]))
+    info = dict(_attributes(attributes.get(IFLA_LINKINFO, b"")))
+    mac = attributes.get(IFLA_ADDRESS, b"")
+    return Link(
+        ifindex=ifindex,
+        name=_text(attributes.get(IFLA_IFNAME, b"")),
+        mac=mac if len(mac) == ethernet.MAC_LENGTH else b"",
+        mtu=_NUMBER.unpack(attributes[IFLA_MTU])[0] if IFLA_MTU in attributes else 0,
+        up=flags & (IFF_UP | IFF_LOWER_UP) == IFF_UP | IFF_LOWER_UP,
+        loopback=bool(flags & IFF_LOOPBACK),
+        ethernet=device_type in (ARPHRD_ETHER, ARPHRD_LOOPBACK) and len(mac) == ethernet.MAC_LENGTH,
+        master=_NUMBER.unpack(attributes[IFLA_MASTER])[0] if IFLA_MASTER in attributes else 0,
+        kind=_text(info.get(IFLA_INFO_KIND, b"")),
+        port_of=_text(info.get(IFLA_INFO_SLAVE_KIND, b"")),
+    )
+
+
+def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
+    while len(data) >= _HEADER.size:
+        length, kind, _, _, _ = _HEADER.unpack_from(data)
+        if length < _HEADER.size:
+            return
+        yield kind, data[_HEADER.size : length]
+        data = data[(length + 3) & ~3 :]
+
+
+def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    while len(data) >= _ATTRIBUTE.size:
+        length, kind = _ATTRIBUTE.unpack_from(data)
+        if length < _ATTRIBUTE.size:
+            return
+        yield kind & _NESTED_MASK, data[_ATTRIBUTE.size : length]
+        data = data[(length + 3) & ~3 :]
+
+
+def _text(data: bytes) -> str:
+    return data.rstrip(b"\0").decode("utf-8", "replace")

@@ -1,0 +1,102 @@
+"""What a probe tells while it runs; the last event is the Summary. `event` names the kind on the wire."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from rawechod.probe.statistics import MomentValues, RttValues
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The probe begins."""
+
+    event: ClassVar[str] = "start"
+    interface: str
+    ethertype: str
+    target: str
+    """A MAC, or `group` while nobody is known."""
+    size: int
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Using:
+    """One responder answered the request to everybody; it is the target from now on."""
+
+    event: ClassVar[str] = "using"
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A reply: the first of its responder (`reply`), a further one (`duplicate`), or too late (`late`)."""
+
+    event: str
+    seq: int
+    mac: str
+    rtt_ns: int
+    residence_ns: int
+    """Time inside the responder, already subtracted from rtt_ns; 0 = not stamped."""
+    reordered: bool = False
+    corrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """No reply within the timeout, or none possible: `error` has the errno's name where the send failed."""
+
+    event: ClassVar[str] = "lost"
+    seq: int
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Responder:
+    """What one responder did."""
+
+    mac: str
+    received: int
+    duplicates: int
+    reordered: int
+    corrupted: int
+    requests_seen: int
+    """Its last `responder_seq`: requests that reached it, 0 = it does not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The end of a probe.
+
+    sent = received + lost + outstanding. A late reply's request stays lost. With a group target, received
+    counts requests that anybody answered.
+    """
+
+    event: ClassVar[str] = "summary"
+    interface: str
+    ethertype: str
+    target: str
+    size: int
+    sent: int
+    received: int
+    lost: int
+    loss_ratio: float
+    outstanding: int
+    """Requests whose timeout had not passed when the probe was interrupted; not in loss_ratio."""
+    late: int
+    duplicates: int
+    reordered: int
+    corrupted: int
+    strangers: int
+    """Replies from other MACs than the target's, not counted as received."""
+    duration_s: float
+    timestamps: str
+    rtt_ns: RttValues | None
+    ipdv_ns: MomentValues | None
+    send_errors: dict[str, int] = field(default_factory=dict)
+    responders: list[Responder] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+ProbeEvent = Start | Using | Arrived | Lost | Summary

@@ -1,0 +1,52 @@
+"""A log-linear histogram: 64 sub-buckets an octave, so a value is kept to better than 1 %.
+
+Values below 64 have a bucket each. From there on, octave k (2**k to 2**(k+1)) is cut into 64 equal parts.
+Memory depends on the spread of the values, never on their number; two histograms merge by addition.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+SUB_BITS = 6
+SUB_BUCKETS = 1 << SUB_BITS
+
+
+class Histogram:
+    """Counts of non-negative whole numbers."""
+
+    def __init__(self) -> None:
+        self._buckets: Counter[int] = Counter()
+        self.total = 0
+
+    def record(self, value: int) -> None:
+        """Count one value; negative ones count as 0."""
+        self._buckets[_bucket(max(value, 0))] += 1
+        self.total += 1
+
+    def merge(self, other: Histogram) -> None:
+        """Add another histogram's counts."""
+        self._buckets.update(other._buckets)
+        self.total += other.total
+
+    def percentile(self, percent: float) -> int:
+        """The smallest value that at least `percent` of the values do not exceed, to its bucket's middle; 0 if empty."""
+        rank, seen = percent / 100 * self.total, 0
+        for bucket in sorted(self._buckets):
+            seen += self._buckets[bucket]
+            if seen >= rank:
+                low, high = _bounds(bucket)
+                return (low + high) // 2
+        return 0
+
+
+def _bucket(value: int) -> int:
+    shift = max(value.bit_length() - 1 - SUB_BITS, 0)
+    return (shift << SUB_BITS) + (value >> shift)
+
+
+def _bounds(bucket: int) -> tuple[int, int]:
+    """The smallest and the largest value of a bucket."""
+    shift = max((bucket >> SUB_BITS) - 1, 0)
+    low = (bucket - (shift << SUB_BITS)) << shift
+    return low, low + (1 << shift) - 1

@@ -1,0 +1,155 @@
+"""One probe from its request to its summary: who is the target, then the run itself."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from rawechod.durations import UNITS
+from rawechod.errors import InterfaceError
+from rawechod.link import Link
+from rawechod.packet.filter import hello_filter, probe_filter
+from rawechod.probe.codec import Codec, EchoCodec, HelloCodec
+from rawechod.probe.events import Arrived, Lost, ProbeEvent, Start, Summary, Using
+from rawechod.probe.record import Subject
+from rawechod.probe.runner import Channel, Runner
+from rawechod.probe.session import Plan
+from rawechod.reactor import Deadline, Reactor
+from rawechod.wire import ethernet
+
+SEARCH_INTERVAL = 200 * UNITS["ms"]
+SEARCH_GRACE = 300 * UNITS["ms"]
+"""After the first answer to everybody, time for others to answer too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A checked request for a probe."""
+
+    link: Link
+    ethertype: int
+    target: bytes | None
+    """None = find out who is there."""
+    plan: Plan
+    size: int
+    hello: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SeveralResponders:
+    """Nobody was named and several answered: the caller has to choose."""
+
+    macs: list[str]
+
+
+class Job:
+    """A running probe. `on_event` hears its events, `on_end` is called once, with its outcome."""
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        order: Order,
+        on_event: Callable[[ProbeEvent], None],
+        on_end: Callable[[Summary | SeveralResponders], None],
+    ) -> None:
+        """Starts at once; raises PrivilegeError or InterfaceError."""
+        self.order = order
+        self._reactor = reactor
+        self._on_event = on_event
+        self._on_end = on_end
+        self._started_at = reactor.now()
+        self._found: list[str] = []
+        self._grace: Deadline | None = None
+        self._ifindex = order.link.ifindex
+        target = order.target or self._group()
+        self._runner = self._run(target, order.target is None)
+        name = ethernet.format_mac(target)
+        self._tell(Start(order.link.name, ethernet.format_ethertype(order.ethertype), name, order.size))
+
+    @property
+    def target(self) -> str:
+        """The target's MAC, or the group while nobody is known."""
+        return ethernet.format_mac(self.order.target or self._group())
+
+    def stop(self) -> None:
+        """End now; the summary follows at once."""
+        self._cancel_grace()
+        self._runner.stop()
+
+    def follow(self, link: Link | None) -> None:
+        """The interface of this name is this one now."""
+        if link and link.up and link.ifindex != self._ifindex:
+            try:
+                self._runner.open(link.ifindex)
+                self._ifindex = link.ifindex
+            except InterfaceError:
+                pass  # It is gone again; its next change comes here too.
+
+    def _group(self) -> bytes:
+        return ethernet.PAE_GROUP if self.order.ethertype == ethernet.ETH_P_PAE else ethernet.BROADCAST
+
+    def _run(self, target: bytes, searching: bool) -> Runner:
+        order, session = self.order, secrets.randbits(32)
+        channel = Channel(
+            ifindex=self._ifindex,
+            frame_size=order.size + ethernet.MOST_TAGS * ethernet.TAG_LENGTH,
+            filter=hello_filter(order.ethertype) if order.hello else probe_filter(session),
+            any_source=ethernet.is_group(target) or order.link.loopback,
+        )
+        return Runner(
+            self._reactor,
+            channel,
+            self._codec(target, session),
+            Subject(order.link.name, order.ethertype, target, order.size),
+            self._plan(target, searching),
+            self._searched if searching else self._tell,
+            self._finish,
+        )
+
+    def _codec(self, target: bytes, session: int) -> Codec:
+        order = self.order
+        header = ethernet.Header(target, order.link.mac, (), order.ethertype)
+        if order.hello:
+            return HelloCodec(header, order.ethertype)
+        return EchoCodec(header, session, order.size)
+
+    def _plan(self, target: bytes, searching: bool) -> Plan:
+        plan, spent = self.order.plan, self._reactor.now() - self._started_at
+        if plan.deadline:
+            plan = replace(plan, deadline=max(plan.deadline - spent, 1))
+        if searching:
+            plan = replace(plan, interval=max(plan.interval, SEARCH_INTERVAL))
+        return replace(plan, group=ethernet.is_group(target))
+
+    def _tell(self, event: ProbeEvent) -> None:
+        self._on_event(event)
+
+    def _searched(self, event: Arrived | Lost) -> None:
+        """Somebody answered the request to everybody."""
+        if isinstance(event, Arrived) and event.mac not in self._found:
+            self._found.append(event.mac)
+            if not self._grace:
+                when = self._reactor.now() + SEARCH_GRACE
+                self._grace = self._reactor.call_at(when, self._end_search)
+
+    def _end_search(self) -> None:
+        self._grace = None
+        self._runner.abandon()
+        if len(self._found) > 1:
+            self._on_end(SeveralResponders(sorted(self._found)))
+            return
+        target = ethernet.parse_mac(self._found[0])
+        self.order = replace(self.order, target=target)
+        self._tell(Using(self._found[0]))
+        self._runner = self._run(target, False)
+
+    def _finish(self, summary: Summary) -> None:
+        if self._found and self.order.target is None and self._grace:
+            return  # The search ran out of requests within the grace of its first answer.
+        self._on_end(summary)
+
+    def _cancel_grace(self) -> None:
+        if self._grace:
+            self._grace.cancel()
+        self._grace = None

@@ -1,0 +1,159 @@
+"""Checks what a caller asks for, starts probes, and keeps track of those that run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rawechod.config import LARGEST_FRAME, Config
+from rawechod.durations import UNITS
+from rawechod.echo.hello import LENGTH as HELLO_LENGTH
+from rawechod.errors import InterfaceError, RequestError
+from rawechod.link import Link, LinkMonitor
+from rawechod.probe.events import ProbeEvent, Summary
+from rawechod.probe.job import Job, Order, SeveralResponders
+from rawechod.probe.session import Plan
+from rawechod.reactor import Reactor
+from rawechod.wire import echo, ethernet
+
+GROUPS = {"broadcast": ethernet.BROADCAST, "pae-group": ethernet.PAE_GROUP}
+"""Targets that have names."""
+GROUP_INTERVAL = 100 * UNITS["ms"]
+"""A group is asked at most ten times a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a caller asks for; None = as the configuration says."""
+
+    interface: str | None = None
+    target: str | None = None
+    ethertype: str | None = None
+    count: int | None = None
+    interval: int | None = None
+    timeout: int | None = None
+    deadline: int | None = None
+    size: int | None = None
+    hello: bool = False
+
+
+class Prober:
+    """All probes of a daemon."""
+
+    def __init__(self, reactor: Reactor, links: LinkMonitor, config: Config) -> None:
+        self._reactor = reactor
+        self._links = links
+        self.config = config
+        self.jobs: list[Job] = []
+
+    def start(
+        self,
+        wish: Wish,
+        on_event: Callable[[ProbeEvent], None],
+        on_end: Callable[[Summary | SeveralResponders], None],
+    ) -> Job:
+        """Start a probe; raises RequestError, InterfaceError, PrivilegeError."""
+
+        def ended(outcome: Summary | SeveralResponders) -> None:
+            self.jobs.remove(job)
+            on_end(outcome)
+
+        job = Job(self._reactor, self.order(wish), on_event, ended)
+        self.jobs.append(job)
+        return job
+
+    def stop_all(self) -> None:
+        """End every probe, each with its summary."""
+        for job in list(self.jobs):
+            job.stop()
+
+    def links_changed(self) -> None:
+        """Let running probes follow interfaces that were deleted and made again."""
+        for job in list(self.jobs):
+            job.follow(self._links.by_name(job.order.link.name))
+
+    def order(self, wish: Wish) -> Order:
+        """The wish with the configuration's defaults, checked; raises RequestError or InterfaceError."""
+        link = self._link(wish.interface)
+        ethertype = self._ethertype(wish, link)
+        target = self._target(wish, link)
+        size = HELLO_LENGTH if wish.hello else wish.size or self.config.probe.size
+        _check_size(size, link, ethertype)
+        if wish.hello and not link.loopback:
+            raise RequestError(f"the tutorial's exchange works on lo only, not on {link.name}", "hello")
+        return Order(link, ethertype, target, self._plan(wish, target), size, wish.hello)
+
+    def _link(self, wanted: str | None) -> Link:
+        name = wanted or self.config.probe.interface or self._only_listener()
+        allowed = self._interfaces()
+        if name not in allowed:
+            raise RequestError(
+                f"probing from {name} is not configured; allowed: {', '.join(allowed) or 'none'} (add it to "
+                "probe.interfaces)",
+                "interface",
+            )
+        link = self._links.by_name(name)
+        if link is None:
+            raise InterfaceError(f"there is no interface {name}")
+        if not link.ethernet:
+            raise InterfaceError(f"{name} does not speak Ethernet")
+        if not link.up:
+            raise InterfaceError(f"{name} is down")
+        return link
+
+    def _interfaces(self) -> list[str]:
+        probe = self.config.probe
+        names = [listener.interface for listener in self.config.echo]
+        return list(dict.fromkeys([*names, *([probe.interface] if probe.interface else []), *probe.interfaces]))
+
+    def _only_listener(self) -> str:
+        names = list(dict.fromkeys(listener.interface for listener in self.config.echo))
+        if len(names) == 1:
+            return names[0]
+        raise RequestError(
+            f"name the interface: {', '.join(self._interfaces()) or 'none is configured'}", "interface"
+        )
+
+    def _ethertype(self, wish: Wish, link: Link) -> int:
+        listeners = {listener.interface: listener.ethertype for listener in self.config.echo}
+        of_listener = listeners.get(link.name, "ETH_P_ALL")
+        name = wish.ethertype or (of_listener if wish.hello else self.config.probe.ethertype or of_listener)
+        try:
+            ethertype = ethernet.parse_ethertype(name)
+        except ValueError as error:
+            raise RequestError(str(error), "ethertype") from error
+        if ethertype != ethernet.ETH_P_ALL or wish.hello:
+            return ethertype
+        if wish.ethertype:
+            raise RequestError("a probe needs one EtherType, such as ETH_P_802_EX1", "ethertype")
+        return ethernet.ETH_P_802_EX1
+
+    def _target(self, wish: Wish, link: Link) -> bytes | None:
+        if wish.target in GROUPS:
+            return GROUPS[wish.target]
+        if wish.target is None:
+            return ethernet.ZERO if link.loopback else self.config.probe.target
+        try:
+            target = ethernet.parse_mac(wish.target)
+        except ValueError as error:
+            raise RequestError(f"{error}; or {', '.join(GROUPS)}", "target") from error
+        if target == link.mac and not link.loopback:
+            raise RequestError(f"{wish.target} is {link.name}'s own MAC", "target")
+        return target
+
+    def _plan(self, wish: Wish, target: bytes | None) -> Plan:
+        probe = self.config.probe
+        interval = probe.interval if wish.interval is None else wish.interval
+        if target and ethernet.is_group(target) and interval < GROUP_INTERVAL:
+            raise RequestError("a group is asked at most ten times a second", "interval")
+        count = probe.count if wish.count is None else wish.count
+        return Plan(count, interval, wish.timeout or probe.timeout, wish.deadline or 0)
+
+
+def _check_size(size: int, link: Link, ethertype: int) -> None:
+    largest = min(link.mtu + ethernet.HEADER_LENGTH, LARGEST_FRAME)
+    smallest = max(ethernet.MINIMUM_FRAME, echo.overhead(ethertype))
+    if not smallest <= size <= largest:
+        raise RequestError(
+            f"{size} octets: {link.name} takes {smallest} to {largest} (MTU {link.mtu} and the header)", "size"
+        )

@@ -1,0 +1,124 @@
+"""Collects what happened to a probe's requests and makes the Summary of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from rawechod.probe.events import Responder, Summary
+from rawechod.probe.session import MOST_RESPONDERS, Match, Verdict
+from rawechod.probe.statistics import RttStatistics
+from rawechod.wire import ethernet
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is probed, as the Summary names it."""
+
+    interface: str
+    ethertype: int
+    target: bytes
+    size: int
+
+    @property
+    def target_name(self) -> str:
+        """The MAC's text."""
+        return ethernet.format_mac(self.target)
+
+
+@dataclass(slots=True)
+class _Tally:
+    received: int = 0
+    duplicates: int = 0
+    reordered: int = 0
+    corrupted: int = 0
+    requests_seen: int = 0
+
+    def count(self, match: Match, corrupted: bool) -> None:
+        self.received += match.verdict is Verdict.REPLY
+        self.duplicates += match.verdict is Verdict.DUPLICATE
+        self.reordered += match.reordered
+        self.corrupted += corrupted
+
+
+@dataclass(slots=True)
+class Record:
+    """Counts of one session."""
+
+    subject: Subject
+    started_at: int
+    received: int = 0
+    lost: int = 0
+    late: int = 0
+    strangers: int = 0
+    send_errors: Counter[str] = field(default_factory=Counter)
+    _rtt: RttStatistics = field(default_factory=RttStatistics)
+    _total: _Tally = field(default_factory=_Tally)
+    _responders: dict[bytes, _Tally] = field(default_factory=dict)
+
+    def arrived(self, mac: bytes, match: Match, rtt: int, corrupted: bool, responder_seq: int) -> None:
+        """A reply that found its request; `rtt` without the responder's residence, nanoseconds."""
+        self.late += match.verdict is Verdict.LATE
+        self._total.count(match, corrupted)
+        tally = self._responders.get(mac)
+        if tally is None and len(self._responders) < MOST_RESPONDERS:
+            tally = self._responders[mac] = _Tally()
+        if tally:
+            tally.count(match, corrupted)
+            tally.requests_seen = max(tally.requests_seen, responder_seq)
+        if match.first:
+            self.received += 1
+            self._rtt.record(match.number, rtt)
+
+    def summary(self, sent: int, outstanding: int, now: int) -> Summary:
+        """The figures as of `now` (monotonic, nanoseconds)."""
+        subject, settled = self.subject, sent - outstanding
+        return Summary(
+            interface=subject.interface,
+            ethertype=ethernet.format_ethertype(subject.ethertype),
+            target=subject.target_name,
+            size=subject.size,
+            sent=sent,
+            received=self.received,
+            lost=self.lost,
+            loss_ratio=round(self.lost / settled, 6) if settled else 0.0,
+            outstanding=outstanding,
+            late=self.late,
+            duplicates=self._total.duplicates,
+            reordered=self._total.reordered,
+            corrupted=self._total.corrupted,
+            strangers=self.strangers,
+            duration_s=round((now - self.started_at) / 1e9, 6),
+            timestamps="user",
+            rtt_ns=self._rtt.rtt(),
+            ipdv_ns=self._rtt.ipdv(),
+            send_errors=dict(self.send_errors),
+            responders=[self._responder(mac) for mac in sorted(self._responders)],
+            notes=self._notes(),
+        )
+
+    def _responder(self, mac: bytes) -> Responder:
+        tally = self._responders[mac]
+        return Responder(
+            ethernet.format_mac(mac),
+            tally.received,
+            tally.duplicates,
+            tally.reordered,
+            tally.corrupted,
+            tally.requests_seen,
+        )
+
+    def _notes(self) -> list[str]:
+        notes = []
+        arrived = max((tally.requests_seen for tally in self._responders.values()), default=0)
+        if not ethernet.is_group(self.subject.target) and self.lost and arrived > self.received:
+            notes.append(
+                f"{arrived} requests reached the responder, {self.received} answers came back: lost on the way "
+                "back, or the pace is above the responder's limit (rate_limit, peer_rate_limit)"
+            )
+        if self.subject.target == ethernet.PAE_GROUP and not self.received:
+            notes.append(
+                "the PAE group address ends at the first bridge, Linux's included: a responder behind one must "
+                "be probed by its MAC"
+            )
+        return notes

@@ -1,0 +1,174 @@
+"""What to send when, and which reply belongs to which request; takes `now`, gives the next deadline.
+
+All times are monotonic nanoseconds. Requests are numbered 1, 2, 3, ... without end; `seq` on the wire is the
+number's low 32 bits.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from enum import Enum
+
+CATCH_UP = 100_000_000
+"""A pace that fell behind (a suspended machine, a stalled process) makes up for this much, nanoseconds."""
+BURST = 64
+"""Most requests in one go, so that replies and other clients get their turn."""
+MOST_LOST_KEPT = 65_536
+"""Lost requests that a late reply is still recognised for."""
+MOST_RESPONDERS = 1024
+"""Responders of a group request that are told apart."""
+_SEQ_MASK = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a session does."""
+
+    count: int
+    """Requests, 0 = until stopped."""
+    interval: int
+    timeout: int
+    deadline: int = 0
+    """Stop after this long, 0 = never."""
+    group: bool = False
+    """Several responders may answer one request."""
+
+
+class Verdict(Enum):
+    """What a reply is to its request."""
+
+    REPLY = "reply"
+    DUPLICATE = "duplicate"
+    LATE = "late"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A reply found its request."""
+
+    verdict: Verdict
+    number: int
+    rtt: int
+    """Nanoseconds; 0 for a duplicate or late reply whose request is forgotten."""
+    reordered: bool
+    first: bool
+    """Nobody had answered this request yet."""
+
+
+@dataclass(slots=True)
+class _Request:
+    sent_at: int
+    answered_by: tuple[bytes, ...] = ()
+
+
+class Session:
+    """One run of requests."""
+
+    def __init__(self, plan: Plan, now: int) -> None:
+        self._plan = plan
+        self._next_send = now
+        self._ends = now + plan.deadline if plan.deadline else None
+        self._stopped = False
+        self._last = 0
+        self._open: OrderedDict[int, _Request] = OrderedDict()
+        """Sent less than the timeout ago, answered or not: duplicates and further responders still match."""
+        self._unanswered = 0
+        self._lost: OrderedDict[int, int] = OrderedDict()
+        self._highest: dict[bytes, int] = {}
+
+    @property
+    def sent(self) -> int:
+        """Requests handed out so far."""
+        return self._last
+
+    @property
+    def outstanding(self) -> int:
+        """Requests that neither were answered nor timed out."""
+        return self._unanswered
+
+    def finished(self, now: int) -> bool:
+        """Nothing more will be sent or waited for."""
+        waiting = len(self._open) if self._plan.group else self._unanswered
+        return self._past_end(now) or (self._all_sent(now) and not waiting)
+
+    def stop(self) -> None:
+        """End now; what is outstanding stays so."""
+        self._stopped = True
+
+    def next_deadline(self, now: int) -> int | None:
+        """When to call `due` next, None = when a reply arrives or never."""
+        times = [] if self._all_sent(now) else [self._next_send]
+        if self._open:
+            times.append(next(iter(self._open.values())).sent_at + self._plan.timeout)
+        if self._ends is not None:
+            times.append(self._ends)
+        return min(times, default=None)
+
+    def due(self, now: int) -> list[int]:
+        """Numbers of the requests to send now; tell `sent_at` of each."""
+        numbers: list[int] = []
+        while not self._all_sent(now) and self._next_send <= now and len(numbers) < BURST:
+            self._last += 1
+            numbers.append(self._last)
+            self._next_send = max(self._next_send + self._plan.interval, now - CATCH_UP)
+        return numbers
+
+    def sent_at(self, number: int, when: int) -> None:
+        """A request left. One that could not leave is never told: it is the caller's to count as lost."""
+        self._open[number] = _Request(when)
+        self._unanswered += 1
+
+    def timed_out(self, now: int) -> list[int]:
+        """Numbers of the requests that are lost as of now."""
+        lost: list[int] = []
+        while self._open:
+            number, request = next(iter(self._open.items()))
+            if request.sent_at + self._plan.timeout > now:
+                break
+            del self._open[number]
+            if not request.answered_by:
+                lost.append(number)
+                self._lost[number] = request.sent_at
+                self._unanswered -= 1
+        while len(self._lost) > MOST_LOST_KEPT:
+            self._lost.popitem(last=False)
+        return lost
+
+    def arrived(self, seq: int, responder: bytes, now: int) -> Match | None:
+        """A reply came; None where no such request was sent. Call `timed_out` before."""
+        number = self._last - (self._last - seq & _SEQ_MASK)
+        if number < 1:
+            return None
+        request = self._open.get(number)
+        if request is None:
+            return self._too_late(number, now)
+        if responder in request.answered_by:
+            return Match(Verdict.DUPLICATE, number, now - request.sent_at, False, False)
+        first = not request.answered_by
+        self._unanswered -= first
+        request.answered_by += (responder,)
+        return Match(Verdict.REPLY, number, now - request.sent_at, self._reordered(number, responder), first)
+
+    def _too_late(self, number: int, now: int) -> Match:
+        sent_at = self._lost.get(number)
+        if sent_at is not None:
+            return Match(Verdict.LATE, number, now - sent_at, False, False)
+        # The request was answered in time; a group's other members may still be slow.
+        verdict = Verdict.LATE if self._plan.group else Verdict.DUPLICATE
+        return Match(verdict, number, 0, False, False)
+
+    def _reordered(self, number: int, responder: bytes) -> bool:
+        """RFC 4737, section 3: below the next expected number."""
+        if responder not in self._highest and len(self._highest) >= MOST_RESPONDERS:
+            return False
+        highest = self._highest.get(responder, 0)
+        self._highest[responder] = max(highest, number)
+        return number < highest
+
+    def _all_sent(self, now: int) -> bool:
+        enough = bool(self._plan.count) and self._last >= self._plan.count
+        return self._stopped or enough or self._past_end(now)
+
+    def _past_end(self, now: int) -> bool:
+        return self._stopped or (self._ends is not None and now >= self._ends)

@@ -1,0 +1,86 @@
+"""Figures of a probe: moments, percentiles, round-trip delay variation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from rawechod.probe.histogram import Histogram
+
+
+@dataclass(frozen=True, slots=True)
+class MomentValues:
+    """Nanoseconds; whole numbers but for mean and stddev."""
+
+    min: int
+    mean: float
+    max: int
+    stddev: float
+
+
+@dataclass(frozen=True, slots=True)
+class RttValues(MomentValues):
+    """Round-trip times, nanoseconds, the responder's residence subtracted where it is known."""
+
+    p50: int
+    p90: int
+    p99: int
+    p999: int
+
+
+class Moments:
+    """Minimum, mean, maximum and standard deviation of a stream (Welford's method)."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._min = self._max = 0
+        self._mean = self._squares = 0.0
+
+    def record(self, value: int) -> None:
+        """Take in one value."""
+        self._min = min(self._min, value) if self.count else value
+        self._max = max(self._max, value) if self.count else value
+        self.count += 1
+        delta = value - self._mean
+        self._mean += delta / self.count
+        self._squares += delta * (value - self._mean)
+
+    def values(self) -> MomentValues | None:
+        """The figures, None before the first value. The deviation is the population's, as ping's mdev is."""
+        if not self.count:
+            return None
+        deviation = math.sqrt(max(self._squares, 0.0) / self.count)
+        return MomentValues(self._min, round(self._mean, 1), self._max, round(deviation, 1))
+
+
+class RttStatistics:
+    """Round-trip times, and the differences of consecutive ones."""
+
+    def __init__(self) -> None:
+        self._moments = Moments()
+        self._histogram = Histogram()
+        self._ipdv = Moments()
+        self._last: tuple[int, int] | None = None
+
+    def record(self, number: int, rtt: int) -> None:
+        """Take in the round-trip time of the request with this number, nanoseconds."""
+        self._moments.record(rtt)
+        self._histogram.record(rtt)
+        if self._last and self._last[0] == number - 1:
+            self._ipdv.record(rtt - self._last[1])
+        self._last = (number, rtt)
+
+    def rtt(self) -> RttValues | None:
+        """Figures of the round-trip times, None where nothing came back."""
+        values = self._moments.values()
+        if not values:
+            return None
+        low, high = values.min, values.max
+        p50, p90, p99, p999 = (
+            min(max(self._histogram.percentile(p), low), high) for p in (50.0, 90.0, 99.0, 99.9)
+        )
+        return RttValues(low, values.mean, high, values.stddev, p50, p90, p99, p999)
+
+    def ipdv(self) -> MomentValues | None:
+        """Signed differences of the round-trip times of consecutive requests (after RFC 3393)."""
+        return self._ipdv.values()

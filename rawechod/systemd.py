@@ -1,0 +1,56 @@
+"""What systemd wants to know and gives: sd_notify(3), sd_listen_fds(3), the watchdog."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+
+from systemd import daemon
+
+
+def notify(*assignments: str) -> None:
+    """Tell the service manager; without one nothing happens. It never fails a caller."""
+    try:
+        daemon.notify("\n".join(assignments))
+    except OSError:
+        pass  # A service manager that is going away is no reason to stop answering.
+
+
+def ready(status: str) -> None:
+    """All sockets are bound, the control socket is served."""
+    notify("READY=1", f"STATUS={status}")
+
+
+def reloading() -> None:
+    """A reload has begun; end it with `ready`."""
+    notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+
+def stopping() -> None:
+    """The end has begun."""
+    notify("STOPPING=1", "STATUS=stopping")
+
+
+def watchdog_interval() -> int:
+    """Nanoseconds between two WATCHDOG=1, half of what systemd allows; 0 = no watchdog."""
+    microseconds, pid = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
+    if not microseconds.isdigit() or (pid and pid != str(os.getpid())):
+        return 0
+    return int(microseconds) * 1000 // 2
+
+
+def feed_watchdog() -> None:
+    """The loop is alive."""
+    notify("WATCHDOG=1")
+
+
+def listen_sockets() -> list[socket.socket]:
+    """Unix stream sockets that were passed with LISTEN_FDS; others are closed."""
+    sockets = []
+    for fd in daemon.listen_fds(True):
+        if daemon.is_socket_unix(fd, socket.SOCK_STREAM, 1):
+            sockets.append(socket.socket(fileno=fd))
+        else:
+            os.close(fd)
+    return sockets
