@@ -21,6 +21,7 @@ Callback = Callable[[int], None]
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
 HANG_UP = select.EPOLLRDHUP
+GONE = select.EPOLLHUP
 ERROR = select.EPOLLERR
 
 _CLOCK_MONOTONIC = 1

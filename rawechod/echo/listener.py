@@ -54,7 +54,7 @@ class Listener:
 
     def __init__(self, reactor: Reactor, settings: Echo) -> None:
         self.settings = settings
-        self.state = ABSENT
+        self.state = ""
         self._reactor = reactor
         self._counters = Counters()
         self._engine: EpollEngine | None = None
@@ -71,7 +71,7 @@ class Listener:
         """Bring the engine in line with the interface as it is now; raises PrivilegeError."""
         link = links.by_name(self.settings.interface)
         before, self._link = self._link, link
-        if link != before or self.state == ABSENT:
+        if link != before or not self._engine:
             self._follow(before, link)
         self._set_state(UP if self._engine and link and link.up else DOWN if link else ABSENT, before, links)
 
@@ -155,7 +155,7 @@ class Listener:
         link, name = self._link, self.settings.interface
         fields = {"interface": name, "ethertype": self.settings.ethertype}
         mac = ethernet.format_mac(link.mac) if link and link.mac else ""
-        if state != self.state or before is None and link is None:
+        if state != self.state:
             self._tell_state(state, fields | {"mac": mac}, before, links)
         elif link and before and (link.mac, link.mtu) != (before.mac, before.mtu):
             journal.emit(events.LISTENER_CHANGED, **fields, mac=mac, mtu=link.mtu)

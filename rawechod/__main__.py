@@ -1,0 +1,90 @@
+"""argv -> config -> daemon -> exit status."""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import sys
+
+from rawechod import __version__, config, journal
+from rawechod.config import DEFAULT_PATH, Config
+from rawechod.config_problems import ConfigError
+from rawechod.control.varlink import DEFAULT_SOCKET
+from rawechod.daemon import Daemon
+from rawechod.errors import PrivilegeError, RawechoError
+from rawechod.wire.ethernet import ETHERTYPES
+
+EXIT_OK = 0
+EXIT_FAILURE = 1
+EXIT_NO_PRIVILEGE = 77
+"""EX_NOPERM of sysexits(3): systemd does not try again."""
+EXIT_CONFIG = 78
+"""EX_CONFIG of sysexits(3): systemd does not try again."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; the man page is made of it."""
+    result = argparse.ArgumentParser(
+        prog="rawechod", description="Answer echo requests on raw Ethernet, and probe others."
+    )
+    result.add_argument("--config", metavar="FILE", default=DEFAULT_PATH, help="configuration (%(default)s)")
+    result.add_argument("--control", metavar="PATH", default=DEFAULT_SOCKET, help="control socket (%(default)s)")
+    result.add_argument(
+        "--check-config",
+        metavar="FILE",
+        nargs="?",
+        const="",
+        help="check a configuration, say what is wrong with it, and exit with 0 or 78",
+    )
+    result.add_argument("--interface", metavar="NAME", help="answer on this interface, without any file")
+    result.add_argument(
+        "--ethertype", choices=ETHERTYPES, help="with --interface: which frames to listen to (ETH_P_ALL)"
+    )
+    result.add_argument("--version", action="version", version=f"rawechod {__version__}")
+    return result
+
+
+def main() -> int:
+    """Run the daemon; the exit status is 0, 1, 77 or 78."""
+    arguments = parser().parse_args()
+    if arguments.ethertype and not arguments.interface:
+        parser().error("--ethertype goes with --interface")
+    try:
+        if arguments.check_config is not None:
+            return _check(arguments.check_config or arguments.config)
+        return _serve(arguments)
+    except RawechoError as error:
+        print(error, file=sys.stderr)
+        return _exit_status(error)
+    finally:
+        journal.close()
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    faulthandler.enable()
+    settings, source = _configuration(arguments)
+    journal.start(settings.log.level)
+    Daemon(settings, source, arguments.control, reloadable=not arguments.interface).run()
+    return EXIT_OK
+
+
+def _configuration(arguments: argparse.Namespace) -> tuple[Config, str]:
+    if not arguments.interface:
+        return config.load(arguments.config), arguments.config
+    table = {"interface": arguments.interface, "ethertype": arguments.ethertype or "ETH_P_ALL"}
+    return config.parse({"echo": [table]}, "--interface"), "--interface"
+
+
+def _check(path: str) -> int:
+    settings = config.load(path)
+    print(f"{path}: valid, {len(settings.echo)} listener{'' if len(settings.echo) == 1 else 's'}")
+    return EXIT_OK
+
+
+def _exit_status(error: RawechoError) -> int:
+    statuses = {ConfigError: EXIT_CONFIG, PrivilegeError: EXIT_NO_PRIVILEGE}
+    return next((status for kind, status in statuses.items() if isinstance(error, kind)), EXIT_FAILURE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

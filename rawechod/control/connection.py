@@ -1,0 +1,207 @@
+"""One client of the control socket: partial reads and writes, one call at a time, backpressure, hang-up."""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from rawechod import events, journal
+from rawechod.control import varlink
+from rawechod.control.authorize import Peer
+from rawechod.control.varlink import Call, CallError, Framer, Parameters, ProtocolError
+from rawechod.reactor import ERROR, GONE, HANG_UP, READ, WRITE, Reactor
+
+READ_SIZE = 65_536
+MOST_UNREAD = 4 << 20
+"""A client that lets so many octets of a stream pile up is cut off."""
+
+
+class Exchange:
+    """One call and the replies to it; handed to the method."""
+
+    def __init__(self, connection: Connection, call: Call) -> None:
+        self.call = call
+        self.peer = connection.peer
+        self.on_hang_up: Callable[[], None] | None = None
+        """Called when the client wants no more; the final reply is still owed."""
+        self._connection: Connection | None = connection
+
+    def event(self, parameters: Parameters) -> None:
+        """One of several replies, for calls with `more`."""
+        if self._connection:
+            self._connection.write(self, varlink.encode_reply(parameters, continues=True))
+
+    def reply(self, parameters: Parameters) -> None:
+        """The last or only reply."""
+        self._finish(varlink.encode_reply(parameters))
+
+    def fail(self, error: CallError) -> None:
+        """The error instead of the last reply."""
+        self._finish(varlink.encode_error(error))
+
+    def _finish(self, message: bytes) -> None:
+        connection, self._connection = self._connection, None
+        if connection:
+            connection.write(self, message)
+            connection.finished(self)
+
+
+class Dispatch(Protocol):
+    """Carries a call out."""
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Reply, fail, or keep the exchange and do so later; raises CallError."""
+
+
+class Connection:
+    """One client."""
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        sock: socket.socket,
+        peer: Peer,
+        dispatch: Dispatch,
+        on_close: Callable[[Connection], None],
+    ) -> None:
+        self.peer = peer
+        self._reactor = reactor
+        self._socket = sock
+        self._dispatch = dispatch
+        self._on_close = on_close
+        self._framer = Framer()
+        self._calls: deque[bytes] = deque()
+        self._unsent = bytearray()
+        self._exchange: Exchange | None = None
+        self._closing = False
+        self._closed = False
+        self._events = READ | HANG_UP
+        reactor.register(sock.fileno(), self._ready, self._events)
+
+    def close(self) -> None:
+        """Send what the kernel takes at once, then hang up."""
+        if self._closed:
+            return
+        self._flush()
+        self._closed = True
+        self._reactor.unregister(self._socket.fileno())
+        self._socket.close()
+        exchange, self._exchange = self._exchange, None
+        if exchange and exchange.on_hang_up:
+            exchange.on_hang_up()
+        self._on_close(self)
+
+    def write(self, exchange: Exchange, message: bytes) -> None:
+        """Send a message, now or when the client reads; a one-way call gets none."""
+        if self._closed or exchange.call.oneway:
+            return
+        self._unsent += message
+        if len(self._unsent) > MOST_UNREAD:
+            self._cut_off("it does not read what it asked for")
+            return
+        self._flush()
+        self._wait()
+
+    def finished(self, exchange: Exchange) -> None:
+        """An exchange has had its last reply."""
+        if exchange is self._exchange:
+            self._exchange = None
+            # From the loop: a method that replies at once must not nest call within call.
+            self._reactor.call_at(0, self._serve)
+
+    def _ready(self, events_ready: int) -> None:
+        if events_ready & ERROR:
+            self.close()
+        elif events_ready & WRITE and not self._flush():
+            self.close()
+        elif self._exchange and events_ready & (HANG_UP | GONE):
+            self._hang_up()
+        elif events_ready & (READ | HANG_UP) and not self._exchange:
+            self._read()
+        if not self._closed:
+            self._wait()
+
+    def _read(self) -> None:
+        try:
+            data = self._socket.recv(READ_SIZE)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.close()
+            return
+        if not data:
+            self._closing = True
+        try:
+            self._calls.extend(self._framer.feed(data))
+        except ProtocolError as error:
+            self._reject(error)
+            return
+        self._serve()
+
+    def _serve(self) -> None:
+        """Carry out the calls that wait, one after the other, as long as their replies are taken."""
+        while self._calls and not self._exchange and not self._unsent and not self._closed:
+            self._carry_out(self._calls.popleft())
+        if not self._closed:
+            self._wait()
+
+    def _carry_out(self, message: bytes) -> None:
+        try:
+            call = varlink.decode_call(message)
+        except ProtocolError as error:
+            self._reject(error)
+            return
+        exchange = self._exchange = Exchange(self, call)
+        try:
+            self._dispatch(exchange)
+        except CallError as error:
+            exchange.fail(error)
+
+    def _reject(self, error: ProtocolError) -> None:
+        """Say what is wrong and hang up: what follows can't be trusted to be framed."""
+        self._unsent += varlink.encode_error(CallError("ProtocolError", reason=str(error)))
+        self._calls.clear()
+        self._closing = True
+        self._flush()
+        self._wait()
+
+    def _hang_up(self) -> None:
+        """The client will send no more: whatever streams ends, its last reply is still sent."""
+        self._closing = True
+        self._calls.clear()
+        if self._exchange and self._exchange.on_hang_up:
+            self._exchange.on_hang_up()
+
+    def _cut_off(self, problem: str) -> None:
+        journal.emit(events.CLIENT_CUT_OFF, uid=self.peer.uid, problem=problem)
+        self._unsent.clear()
+        self.close()
+
+    def _flush(self) -> bool:
+        """Send what can be sent; False where the client is gone."""
+        try:
+            while self._unsent:
+                del self._unsent[: self._socket.send(self._unsent)]
+        except BlockingIOError:
+            return True
+        except OSError:
+            self._unsent.clear()
+            self._closing = True
+            return False
+        return True
+
+    def _wait(self) -> None:
+        """Wait for what can go on: reading stops while replies are unread or a call is under way."""
+        if self._closing and not self._unsent and not self._exchange and not self._calls:
+            self.close()
+            return
+        wanted = WRITE if self._unsent else 0 if self._exchange else READ
+        if not self._closing:
+            wanted |= HANG_UP
+        if self._calls and not self._exchange and not self._unsent:
+            self._reactor.call_at(0, self._serve)
+        if wanted != self._events:
+            self._events = wanted
+            self._reactor.modify(self._socket.fileno(), wanted)

@@ -1,0 +1,284 @@
+"""The control interface's methods: one small function each, in one table."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from importlib import resources
+from typing import Any, NamedTuple, Protocol
+
+from pydantic import BaseModel, ValidationError
+
+from rawechod import __version__, config_problems, events, journal
+from rawechod.config import Config, Count, Duration, Interval, Size, Table, Timeout, dump
+from rawechod.config_problems import ConfigError
+
+from rawechod.control.authorize import Operators
+from rawechod.control.connection import Exchange
+from rawechod.control.varlink import INTERFACE, SERVICE, CallError, Parameters
+from rawechod.echo.listener import ListenerStatus
+from rawechod.errors import InterfaceError, PrivilegeError, RequestError
+from rawechod.probe.events import Arrived, ProbeEvent, Summary
+from rawechod.probe.job import Job, SeveralResponders
+from rawechod.probe.prober import Prober, Wish
+
+URL = "https://github.com/rawecho/rawecho"
+
+
+class Daemon(Protocol):
+    """What the methods need of the daemon."""
+
+    prober: Prober
+
+    def uptime(self) -> float:
+        """Seconds."""
+
+    def config_path(self) -> str:
+        """Where the configuration came from."""
+
+    def configuration(self) -> Config:
+        """The configuration in force."""
+
+    def operators(self) -> Operators:
+        """Who may act."""
+
+    def listeners(self) -> list[ListenerStatus]:
+        """Every listener as it stands."""
+
+    def pid(self) -> int:
+        """The process."""
+
+    def reload(self) -> None:
+        """Read the file again; raises ConfigError, leaving everything as it was."""
+
+
+class NoParameters(Table):
+    """A method without parameters."""
+
+
+class DescriptionParameters(Table):
+    """GetInterfaceDescription's."""
+
+    interface: str
+
+
+class ProbeParameters(Table):
+    """Probe's; the contract explains them."""
+
+    interface: str | None = None
+    target: str | None = None
+    ethertype: str | None = None
+    count: Count | None = None
+    interval: Interval | None = None
+    timeout: Timeout | None = None
+    deadline: Duration | None = None
+    size: Size | None = None
+    hello: bool | None = None
+    quiet: bool | None = None
+
+
+class Method(NamedTuple):
+    """A row of the table."""
+
+    carry_out: Callable[[Methods, Exchange, Any], None]
+    parameters: type[BaseModel] = NoParameters
+    operators_only: bool = False
+
+
+class Methods:
+    """Carries calls out."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._running: dict[Job, tuple[int, float]] = {}
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Look the method up, check the caller and the parameters, carry it out; raises CallError."""
+        name = exchange.call.method
+        method = METHODS.get(name)
+        if method is None:
+            raise _unknown(name)
+        operators = self._daemon.operators()
+        if method.operators_only and not operators.permits(exchange.peer):
+            journal.emit(events.REFUSED, uid=exchange.peer.uid, method=name)
+            raise CallError("PermissionDenied", reason=operators.refusal)
+        method.carry_out(self, exchange, _validated(method.parameters, exchange.call.parameters))
+
+    def get_info(self, exchange: Exchange, _: NoParameters) -> None:
+        """org.varlink.service: who we are."""
+        exchange.reply(
+            {
+                "vendor": "rawecho",
+                "product": "rawechod",
+                "version": __version__,
+                "url": URL,
+                "interfaces": list(_descriptions()),
+            }
+        )
+
+    def get_interface_description(self, exchange: Exchange, parameters: DescriptionParameters) -> None:
+        """org.varlink.service: an interface's text."""
+        text = _descriptions().get(parameters.interface)
+        if text is None:
+            raise CallError(f"{SERVICE}.InterfaceNotFound", interface=parameters.interface)
+        exchange.reply({"description": text})
+
+    def get_status(self, exchange: Exchange, _: NoParameters) -> None:
+        """How the daemon stands."""
+        daemon, now = self._daemon, self._daemon.uptime()
+        exchange.reply(
+            {
+                "version": __version__,
+                "pid": daemon.pid(),
+                "uptime_s": round(now, 3),
+                "config": daemon.config_path(),
+                "listeners": [dataclasses.asdict(listener) for listener in daemon.listeners()],
+                "probes": [
+                    {
+                        "interface": job.order.link.name,
+                        "target": job.target,
+                        "ethertype": f"0x{job.order.ethertype:04X}",
+                        "uid": uid,
+                        "running_s": round(now - since, 3),
+                    }
+                    for job, (uid, since) in self._running.items()
+                ],
+            }
+        )
+
+    def get_counters(self, exchange: Exchange, _: NoParameters) -> None:
+        """The listeners' counters."""
+        names = (
+            "interface",
+            "ethertype",
+            "received",
+            "replied",
+            "dropped",
+            "transmit_errors",
+            "kernel_drops",
+        )
+        listeners = self._daemon.listeners()
+        exchange.reply({"listeners": [{name: getattr(one, name) for name in names} for one in listeners]})
+
+    def get_config(self, exchange: Exchange, _: NoParameters) -> None:
+        """The configuration in force."""
+        daemon = self._daemon
+        exchange.reply({"path": daemon.config_path(), "config": dump(daemon.configuration())})
+
+    def reload(self, exchange: Exchange, _: NoParameters) -> None:
+        """Read the configuration again."""
+        try:
+            self._daemon.reload()
+        except ConfigError as error:
+            raise CallError("InvalidConfig", problems=str(error).splitlines()) from error
+        except PrivilegeError as error:
+            raise CallError("InvalidConfig", problems=[str(error)]) from error
+        exchange.reply({"config": self._daemon.config_path()})
+
+    def probe(self, exchange: Exchange, parameters: ProbeParameters) -> None:
+        """Start a probe; its events and its summary follow."""
+        wish = Wish(**parameters.model_dump(exclude={"hello", "quiet"}), hello=bool(parameters.hello))
+        streaming = exchange.call.more and not parameters.quiet
+
+        def on_event(event: ProbeEvent) -> None:
+            if streaming:
+                exchange.event(_event(event))
+
+        def on_end(outcome: Summary | SeveralResponders) -> None:
+            uid, _ = self._running.pop(job)
+            if isinstance(outcome, SeveralResponders):
+                exchange.fail(CallError("SeveralResponders", macs=outcome.macs))
+                return
+            counts = {"sent": outcome.sent, "received": outcome.received, "lost": outcome.lost}
+            fields = {"interface": outcome.interface, "target": outcome.target, "uid": uid}
+            journal.emit(events.PROBE_ENDED, **fields, **counts)
+            exchange.reply(_event(outcome))
+
+        job = self._start(wish, on_event, on_end)
+        self._running[job] = (exchange.peer.uid, self._daemon.uptime())
+        exchange.on_hang_up = job.stop
+        journal.emit(
+            events.PROBE_STARTED, interface=job.order.link.name, target=job.target, uid=exchange.peer.uid
+        )
+
+    def _start(
+        self,
+        wish: Wish,
+        on_event: Callable[[ProbeEvent], None],
+        on_end: Callable[[Summary | SeveralResponders], None],
+    ) -> Job:
+        try:
+            return self._daemon.prober.start(wish, on_event, on_end)
+        except RequestError as error:
+            raise CallError("InvalidRequest", parameter=error.parameter, reason=str(error)) from error
+        except (InterfaceError, PrivilegeError) as error:
+            raise CallError("InterfaceUnavailable", reason=str(error)) from error
+
+
+METHODS = {
+    f"{SERVICE}.GetInfo": Method(Methods.get_info),
+    f"{SERVICE}.GetInterfaceDescription": Method(Methods.get_interface_description, DescriptionParameters),
+    f"{INTERFACE}.GetStatus": Method(Methods.get_status),
+    f"{INTERFACE}.GetCounters": Method(Methods.get_counters),
+    f"{INTERFACE}.GetConfig": Method(Methods.get_config),
+    f"{INTERFACE}.Probe": Method(Methods.probe, ProbeParameters, operators_only=True),
+    f"{INTERFACE}.Reload": Method(Methods.reload, operators_only=True),
+}
+
+SERVICE_DESCRIPTION = """\
+# The Varlink service interface, provided by every Varlink service
+interface org.varlink.service
+
+method GetInfo() -> (
+  vendor: string,
+  product: string,
+  version: string,
+  url: string,
+  interfaces: []string
+)
+
+method GetInterfaceDescription(interface: string) -> (description: string)
+
+error InterfaceNotFound (interface: string)
+
+error MethodNotFound (method: string)
+
+error MethodNotImplemented (method: string)
+
+error InvalidParameter (parameter: string)
+
+error PermissionDenied ()
+
+error ExpectedMore ()
+"""
+
+
+def _descriptions() -> dict[str, str]:
+    contract = resources.files(__package__).joinpath(f"{INTERFACE}.varlink").read_text()
+    return {SERVICE: SERVICE_DESCRIPTION, INTERFACE: contract}
+
+
+def _unknown(name: str) -> CallError:
+    interface, _, method = name.rpartition(".")
+    if interface in (SERVICE, INTERFACE):
+        return CallError(f"{SERVICE}.MethodNotFound", method=method)
+    return CallError(f"{SERVICE}.InterfaceNotFound", interface=interface)
+
+
+def _validated(model: type[BaseModel], parameters: Parameters) -> BaseModel:
+    try:
+        return model.model_validate(parameters)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        name = str(detail["loc"][0])
+        if detail["type"] in ("value_error", "greater_than_equal", "less_than_equal"):
+            problem = config_problems.from_pydantic(error, {})[0]
+            raise CallError("InvalidRequest", parameter=name, reason=problem.sentence) from error
+        raise CallError(f"{SERVICE}.InvalidParameter", parameter=name) from error
+
+
+def _event(event: ProbeEvent) -> Parameters:
+    body = dataclasses.asdict(event)
+    if isinstance(event, Arrived):
+        return {"event": body.pop("event"), "arrived": body}
+    return {"event": event.event, event.event: body}

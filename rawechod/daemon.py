@@ -1,0 +1,181 @@
+"""Wires the three doors (frames, probes, control); reload; shutdown."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+
+from rawechod import __version__, config, events, journal, systemd
+from rawechod.config import Config, Echo
+from rawechod.control.authorize import Operators, resolve
+from rawechod.control.endpoint import Endpoint
+from rawechod.control.methods import Methods
+from rawechod.control.server import Server
+from rawechod.echo.listener import Listener, ListenerStatus
+from rawechod.errors import RawechoError
+from rawechod.link import LinkMonitor
+from rawechod.packet.socket import open_unbound
+from rawechod.probe.prober import Prober
+from rawechod.reactor import Reactor
+
+
+class Daemon:
+    """The whole service."""
+
+    def __init__(self, configuration: Config, source: str, control_path: str, reloadable: bool) -> None:
+        """Binds everything; raises PrivilegeError, ControlSocketError."""
+        open_unbound().close()
+        self._config, self._source, self._reloadable = configuration, source, reloadable
+        self._reactor = Reactor()
+        self._started = self._reactor.now()
+        self._operators = self._resolve(configuration)
+        self._links = LinkMonitor(self._links_changed)
+        self._listeners = self._reconciled(configuration)
+        self.prober = Prober(self._reactor, self._links, configuration)
+        self._endpoint, sockets = _listening(control_path)
+        self._server = Server(self._reactor, sockets, Methods(self))
+        self._reactor.register(self._links.fileno(), self._links.read)
+        self._watch_signals()
+
+    def run(self) -> None:
+        """Serve until told to end."""
+        journal.emit(events.STARTED, version=__version__, config=self._source)
+        systemd.ready(self._status_line())
+        interval = systemd.watchdog_interval()
+        if interval:
+            self._feed_watchdog(interval)
+        self._reactor.run()
+        self._close()
+
+    def uptime(self) -> float:
+        """Seconds since the start."""
+        return (self._reactor.now() - self._started) / 1e9
+
+    def pid(self) -> int:
+        """This process."""
+        return os.getpid()
+
+    def config_path(self) -> str:
+        """Where the configuration came from."""
+        return self._source
+
+    def configuration(self) -> Config:
+        """The configuration in force."""
+        return self._config
+
+    def operators(self) -> Operators:
+        """Who may act."""
+        return self._operators
+
+    def listeners(self) -> list[ListenerStatus]:
+        """Every listener as it stands."""
+        return [listener.status() for listener in self._listeners]
+
+    def reload(self) -> None:
+        """Take the file's new content; raises ConfigError or PrivilegeError and keeps the old one."""
+        systemd.reloading()
+        try:
+            self._take(self._read_again())
+        except RawechoError as error:
+            journal.emit(events.RELOAD_REFUSED, problem=str(error), config=self._source)
+            first, *more = str(error).splitlines()
+            rest = f" (and {len(more)} more)" if more else ""
+            systemd.ready(f"old configuration kept: {first}{rest}")
+            raise
+        journal.emit(events.RELOADED, config=self._source)
+        systemd.ready(self._status_line())
+
+    def _read_again(self) -> Config:
+        if not self._reloadable:
+            problem = config.Problem("", "there is no file to reload: started with --interface")
+            raise config.ConfigError(self._source, [problem])
+        return config.load(self._source)
+
+    def _take(self, new: Config) -> None:
+        listeners = self._reconciled(new)
+        for listener in self._listeners:
+            if listener not in listeners:
+                listener.close()
+        self._listeners, self._config, self.prober.config = listeners, new, new
+        journal.start(new.log.level)
+        self._operators = self._resolve(new)
+
+    def _reconciled(self, new: Config) -> list[Listener]:
+        """A listener for each table; those whose table did not change go on, with their counters."""
+        kept = {_key(listener.settings): listener for listener in getattr(self, "_listeners", [])}
+        listeners: list[Listener] = []
+        fresh: list[Listener] = []
+        try:
+            for settings in new.echo:
+                listener = kept.get(_key(settings))
+                if listener is None:
+                    listener = Listener(self._reactor, settings)
+                    fresh.append(listener)
+                    listener.follow(self._links)
+                listeners.append(listener)
+        except RawechoError:
+            for listener in fresh:
+                listener.close()
+            raise
+        return listeners
+
+    def _resolve(self, configuration: Config) -> Operators:
+        operators = resolve(configuration.control.operators)
+        for name in operators.unknown:
+            journal.emit(events.UNKNOWN_OPERATOR, operator=name)
+        return operators
+
+    def _links_changed(self) -> None:
+        for listener in self._listeners:
+            listener.follow(self._links)
+        self.prober.links_changed()
+        systemd.notify(f"STATUS={self._status_line()}")
+
+    def _status_line(self) -> str:
+        parts = [f"{one.settings.interface} {one.state}" for one in self._listeners]
+        return f"answering on {', '.join(parts)}" if parts else "no listener is configured"
+
+    def _feed_watchdog(self, interval: int) -> None:
+        systemd.feed_watchdog()
+        self._reactor.call_at(self._reactor.now() + interval, lambda: self._feed_watchdog(interval))
+
+    def _watch_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._reactor.on_signal(number, lambda number=number: self._end(number))  # type: ignore[misc]
+        self._reactor.on_signal(signal.SIGHUP, self._hang_up)
+
+    def _hang_up(self) -> None:
+        """SIGHUP: reload; its outcome is in the journal and in STATUS."""
+        try:
+            self.reload()
+        except RawechoError:
+            pass  # Told already.
+
+    def _end(self, number: signal.Signals) -> None:
+        journal.emit(events.STOPPING, signal=number.name)
+        systemd.stopping()
+        self.prober.stop_all()
+        self._reactor.stop()
+
+    def _close(self) -> None:
+        for listener in self._listeners:
+            listener.close()
+        self._server.close()
+        if self._endpoint:
+            self._endpoint.close()
+        self._links.close()
+        self._reactor.close()
+
+
+def _key(settings: Echo) -> str:
+    return settings.model_dump_json()
+
+
+def _listening(path: str) -> tuple[Endpoint | None, list[socket.socket]]:
+    """The sockets that were passed, else our own at the path."""
+    passed = systemd.listen_sockets()
+    if passed:
+        return None, passed
+    endpoint = Endpoint(path)
+    return endpoint, [endpoint.socket]
