@@ -6,6 +6,7 @@
 #   /etc/rawecho/config.toml           unless there is one
 # What is below DESTDIR is a tree for a package, or for another machine with the same Debian. Needs `make setup`.
 set -euo pipefail
+umask 022
 cd "$(dirname "$0")/.."
 destdir=${1:-} prefix=${2:-/usr}
 home=$prefix/lib/rawecho
