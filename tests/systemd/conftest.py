@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Evidence
 from tests.lab import REPOSITORY
-from tests.systemd.machine import Machine
+from tests.systemd.machine import Machine, Service
 
 
 @pytest.fixture(scope="session")
 def installed_tree(root: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `make install DESTDIR=...` makes of the checkout, once for all machines."""
     tree = tmp_path_factory.mktemp("installed")
+    tree.chmod(0o755)  # it is laid over the machine's root
     subprocess.run([REPOSITORY / "packaging/install.sh", tree, "/usr"], check=True)
     return tree
 
@@ -32,3 +34,30 @@ def machine(installed_tree: Path) -> Iterator[Machine]:
         yield machine
     finally:
         machine.close()
+
+
+CONFIG = """
+[[echo]]
+interface = "eth1"
+
+[probe]
+interval = "20ms"
+"""
+
+
+@pytest.fixture
+def stopped(machine: Machine, evidence: Evidence) -> Iterator[Service]:
+    """The service, configured for `eth1` and not started; stopped again after the test."""
+    service = Service(machine)
+    evidence.append(("journal", lambda: machine.run("journalctl", "--boot", "--no-pager").stdout))
+    service.configure(CONFIG)
+    yield service
+    service.systemctl("stop")
+    service.systemctl("reset-failed", check=False)  # which fails where nothing had
+
+
+@pytest.fixture
+def service(stopped: Service) -> Service:
+    """The service, started."""
+    stopped.systemctl("start")
+    return stopped

@@ -39,6 +39,11 @@ class Machine:
         leader = Path(self.box, "leader").read_text().strip()
         return Path(f"/proc/{leader}/root")
 
+    @property
+    def inside(self) -> list[str]:
+        """A prefix for commands that are to run inside."""
+        return [str(BOX), "exec", self.box]
+
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command inside to its end; a failure is an error unless `check=False`."""
         return _box("exec", self.box, *command, check=check)
@@ -51,6 +56,11 @@ class Machine:
         """The journal's entries that match, oldest first."""
         lines = self.run("journalctl", "--output=json", "--no-pager", *match).stdout.splitlines()
         return [json.loads(line) for line in lines]
+
+    def cursor(self) -> str:
+        """Where the journal ends now, for `journal(f"--after-cursor={cursor}")`."""
+        last = self.run("journalctl", "--show-cursor", "--lines=0", "--quiet").stdout
+        return last.rpartition("-- cursor: ")[2].strip()
 
     def reboot(self) -> None:
         """Shut down in order, and boot again on the same file system."""
@@ -74,3 +84,47 @@ def _box(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str
     if check and result.returncode:
         raise AssertionError(f"{arguments} ended with {result.returncode}:\n{result.stdout}{result.stderr}")
     return result
+
+
+class Service:
+    """The installed rawechod of a machine, as its administrator handles it."""
+
+    UNIT = "rawechod.service"
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self._cursor = machine.cursor()
+
+    def configure(self, config: str) -> None:
+        """Write /etc/rawecho/config.toml."""
+        (self.machine.root / "etc/rawecho/config.toml").write_text(config)
+
+    def systemctl(self, verb: str, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """`systemctl VERB rawechod`."""
+        return self.machine.run("systemctl", verb, *options, self.UNIT, check=check)
+
+    def ctl(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """`rawechoctl ARGUMENTS` as root."""
+        return self.machine.run("rawechoctl", *arguments, check=check)
+
+    def status(self) -> dict[str, Any]:
+        """`rawechoctl status`, parsed."""
+        return dict(json.loads(self.ctl("--json=short", "status").stdout))
+
+    def listener(self) -> dict[str, Any]:
+        """The only listener of `status`."""
+        [listener] = self.status()["listeners"]
+        return dict(listener)
+
+    def show(self, name: str) -> str:
+        """One property of the unit."""
+        return self.machine.show(self.UNIT, name)
+
+    def journal(self, *match: str) -> list[dict[str, Any]]:
+        """What the unit, and systemd about it, has written since this object was made."""
+        about = ["--unit", self.UNIT] if not any("=" in each for each in match) else []
+        return self.machine.journal(f"--after-cursor={self._cursor}", *about, *match)
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """The daemon's journal entries of one kind."""
+        return self.journal(f"RAWECHO_EVENT={name}")
