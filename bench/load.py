@@ -44,12 +44,12 @@ class Sample:
 class Generator:
     """The closed-loop generator, compiled and bound to a host."""
 
-    def __init__(self, host: Host, directory: Path, *, sleeps: bool, cpu: int | None) -> None:
+    def __init__(self, host: Host, directory: Path, wait: str, cpu: int | None) -> None:
         self._host = host
         program = compile_c(sorted((HERE / "loadgen").glob("*.c")), directory / "loadgen")
         pinned = [] if cpu is None else ["taskset", "--cpu-list", str(cpu)]
         self._command = [*pinned, str(program), "--interface", INTERFACE, "--target", MAC_B]
-        self._pace = [] if sleeps else ["--spin"]
+        self._wait = wait
 
     def wait_answered(self) -> None:
         """Wait until somebody answers."""
@@ -58,9 +58,10 @@ class Generator:
 
     def measure(self, responder: str, pid: int, case: Case, duration_s: float) -> Sample:
         """One run against the responder with this process id."""
-        load = ("--outstanding", str(case.outstanding), "--size", str(case.size))
+        load = ["--outstanding", str(case.outstanding), "--size", str(case.size)]
+        load += ["--spin"] if self._spins(case) else []
         began, used = time.monotonic(), _cpu_seconds(pid)
-        result = self._run(*load, *self._pace, "--duration", str(duration_s))
+        result = self._run(*load, "--duration", str(duration_s))
         busy = (_cpu_seconds(pid) - used) / (time.monotonic() - began)
         if not result["received"]:
             raise SystemExit(f"{responder} answered nothing of {case}: {result}")
@@ -77,6 +78,10 @@ class Generator:
             generator_cpu=result["generator_cpu"],
             responder_cpu=round(busy, 3),
         )
+
+    def _spins(self, case: Case) -> bool:
+        """By default a lone frame finds both ends asleep, as a probe's does."""
+        return self._wait == "spin" or (self._wait == "auto" and case.outstanding > 1)
 
     def _run(self, *arguments: str) -> dict[str, Any]:
         return dict(json.loads(self._host.run(*self._command, *arguments).stdout))

@@ -22,6 +22,12 @@ from bench.responders import DEFAULT, RESPONDERS
 from bench.summary import summarise, table
 from tests.lab import Host, join
 
+GENERATOR = {
+    "auto": "sleeps while its only request is on its way, spins where there are more",
+    "sleep": "sleeps in poll",
+    "spin": "spins on its receive ring",
+}
+
 
 def _numbers(text: str) -> list[int]:
     return [int(part) for part in text.split(",")]
@@ -45,7 +51,7 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--responders", type=_names, default=list(DEFAULT), metavar="NAME,NAME", help="first the measure"
     )
-    parser.add_argument("--sleep", action="store_true", help="the generator sleeps between frames")
+    parser.add_argument("--wait", choices=GENERATOR, default="auto", help="what the generator does meanwhile")
     parser.add_argument("--no-pin", action="store_true", help="leave the choice of cores to the scheduler")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write limits, samples and summary here")
     return parser.parse_args(argv)
@@ -67,7 +73,7 @@ def _limits(arguments: argparse.Namespace) -> dict[str, str]:
         "kernel": platform.release(),
         "cores": f"{len(os.sched_getaffinity(0))} of {_model()}",
         "used": "any" if first is None else f"generator on core {first}, responder on core {last}",
-        "generator": "sleeps in poll" if arguments.sleep else "spins: the RTT holds no wake-up of its own",
+        "generator": GENERATOR[arguments.wait],
         "rounds": f"{arguments.rounds} of {arguments.duration} s each, interleaved; medians",
         "python": platform.python_version(),
         "load before": f"{os.getloadavg()[0]:.2f}",
@@ -88,7 +94,7 @@ def _say(progress: str) -> None:
 
 def _measure(arguments: argparse.Namespace, a: Host, b: Host, directory: Path) -> list[Sample]:
     first, last = _pins(arguments)
-    generator = Generator(a, directory, sleeps=arguments.sleep, cpu=first)
+    generator = Generator(a, directory, arguments.wait, first)
     cases = [Case(outstanding, size) for outstanding in arguments.outstanding for size in arguments.sizes]
     samples = []
     for number in range(1, arguments.rounds + 1):
