@@ -8,6 +8,7 @@ import socket
 
 from rawechod import __version__, config, events, journal, systemd
 from rawechod.config import Config, Echo
+from rawechod.config_problems import ConfigError, Problem
 from rawechod.control.authorize import Operators, resolve
 from rawechod.control.endpoint import Endpoint
 from rawechod.control.methods import Methods
@@ -88,8 +89,8 @@ class Daemon:
 
     def _read_again(self) -> Config:
         if not self._reloadable:
-            problem = config.Problem("", "there is no file to reload: started with --interface")
-            raise config.ConfigError(self._source, [problem])
+            problem = Problem("", "there is no file to reload: started with --interface")
+            raise ConfigError(self._source, [problem])
         return config.load(self._source)
 
     def _take(self, new: Config) -> None:

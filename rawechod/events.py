@@ -80,7 +80,9 @@ RELOAD_REFUSED = Event(
 )
 PROBE_STARTED = Event("probe_started", "info", "{interface}: probe of {target} for uid {uid}")
 PROBE_ENDED = Event(
-    "probe_ended", "info", "{interface}: probe of {target} ended: {sent} sent, {received} received, {lost} lost"
+    "probe_ended",
+    "info",
+    "{interface}: probe of {target} ended: {sent} sent, {received} received, {lost} lost",
 )
 REFUSED = Event("refused", "notice", "uid {uid} may not call {method}")
 CLIENT_CUT_OFF = Event(

@@ -16,10 +16,10 @@ from typing import Any
 
 import structlog
 from structlog.processors import CallsiteParameter, CallsiteParameterAdder
-from systemd import journal as native
 
 from rawechod import events
 from rawechod.events import Event
+from systemd import journal as native
 
 IDENTIFIER = "rawechod"
 PRIORITIES = {"critical": 2, "error": 3, "warning": 4, "notice": 5, "info": 6, "debug": 7}
@@ -79,37 +79,36 @@ class _Repeats:
         return count < REPEATS
 
 
-_repeats = _Repeats()
-_writer: _Writer | None = None
-_threshold = PRIORITIES["info"]
+class _Journal:
+    """The process's one journal; silent until `start`."""
 
+    def __init__(self) -> None:
+        self._writer: _Writer | None = None
+        self._threshold = 0
+        self._repeats = _Repeats()
 
-def start(level: str = "info") -> None:
-    """Begin to write; call it again to change the level."""
-    global _writer, _threshold
-    _threshold = PRIORITIES[level]
-    if _writer is None:
-        _writer = _Writer(_to_journal if stderr_is_journal() else _to_stderr)
-        callsite = (CallsiteParameter.PATHNAME, CallsiteParameter.LINENO, CallsiteParameter.FUNC_NAME)
-        structlog.configure(
-            processors=[CallsiteParameterAdder(callsite, additional_ignores=[__name__]), _render],
-            wrapper_class=structlog.BoundLogger,
-            logger_factory=lambda *_: _writer,
-        )
+    def start(self, level: str = "info") -> None:
+        """Begin to write; call it again to change the level."""
+        self._threshold = PRIORITIES[level]
+        if self._writer is None:
+            self._writer = _Writer(_to_journal if stderr_is_journal() else _to_stderr)
+            callsite = (CallsiteParameter.PATHNAME, CallsiteParameter.LINENO, CallsiteParameter.FUNC_NAME)
+            structlog.configure(
+                processors=[CallsiteParameterAdder(callsite, additional_ignores=[__name__]), _render],
+                wrapper_class=structlog.BoundLogger,
+                logger_factory=lambda *_: self._writer,
+            )
 
+    def close(self) -> None:
+        """Write what is queued and stop."""
+        if self._writer:
+            self._writer.close()
+        self._writer = None
 
-def close() -> None:
-    """Write what is queued and stop."""
-    global _writer
-    if _writer:
-        _writer.close()
-    _writer = None
-
-
-def emit(event: Event, **fields: object) -> None:
-    """Write one entry; the fields fill the event's sentence and become RAWECHO_* journal fields."""
-    if _writer and PRIORITIES[event.level] <= _threshold and _repeats.admits(event.name):
-        structlog.get_logger().msg(event.name, kind=event, **fields)
+    def emit(self, event: Event, **fields: object) -> None:
+        """Write one entry; the fields fill the event's sentence and become RAWECHO_* journal fields."""
+        if self._writer and PRIORITIES[event.level] <= self._threshold and self._repeats.admits(event.name):
+            structlog.get_logger().msg(event.name, kind=event, **fields)
 
 
 def stderr_is_journal() -> bool:
@@ -158,3 +157,7 @@ def _to_stderr(entry: Entry) -> None:
         print(f"{time.strftime('%H:%M:%S')} {level:<8} {entry['MESSAGE']}", file=sys.stderr, flush=True)
     except (OSError, ValueError):
         pass  # Nobody reads stderr any more.
+
+
+_journal = _Journal()
+start, close, emit = _journal.start, _journal.close, _journal.emit

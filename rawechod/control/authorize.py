@@ -87,7 +87,7 @@ def _groups(connection: socket.socket) -> list[int]:
         if not _libc.getsockopt(fd, socket.SOL_SOCKET, SO_PEERGROUPS, buffer, ctypes.byref(size)):
             return list(buffer)[: size.value // 4]
         code = ctypes.get_errno()
-        if code == errno.ENOPROTOOPT or code == errno.ENODATA:
+        if code in (errno.ENOPROTOOPT, errno.ENODATA):
             return []
         if code != errno.ERANGE:
             raise OSError(code, os.strerror(code))

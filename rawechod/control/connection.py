@@ -112,9 +112,7 @@ class Connection:
             self._reactor.call_at(0, self._serve)
 
     def _ready(self, events_ready: int) -> None:
-        if events_ready & ERROR:
-            self.close()
-        elif events_ready & WRITE and not self._flush():
+        if events_ready & ERROR or (events_ready & WRITE and not self._flush()):
             self.close()
         elif self._exchange and events_ready & (HANG_UP | GONE):
             self._hang_up()

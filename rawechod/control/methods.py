@@ -12,7 +12,6 @@ from pydantic import BaseModel, ValidationError
 from rawechod import __version__, config_problems, events, journal
 from rawechod.config import Config, Count, Duration, Interval, Size, Table, Timeout, dump
 from rawechod.config_problems import ConfigError
-
 from rawechod.control.authorize import Operators
 from rawechod.control.connection import Exchange
 from rawechod.control.varlink import INTERFACE, SERVICE, CallError, Parameters
@@ -177,7 +176,7 @@ class Methods:
 
     def probe(self, exchange: Exchange, parameters: ProbeParameters) -> None:
         """Start a probe; its events and its summary follow."""
-        wish = Wish(**parameters.model_dump(exclude={"hello", "quiet"}), hello=bool(parameters.hello))
+        wish = Wish(**{name: value for name, value in parameters if name != "quiet" and value is not None})
         streaming = exchange.call.more and not parameters.quiet
 
         def on_event(event: ProbeEvent) -> None:
@@ -197,9 +196,7 @@ class Methods:
         job = self._start(wish, on_event, on_end)
         self._running[job] = (exchange.peer.uid, self._daemon.uptime())
         exchange.on_hang_up = job.stop
-        journal.emit(
-            events.PROBE_STARTED, interface=job.order.link.name, target=job.target, uid=exchange.peer.uid
-        )
+        journal.emit(events.PROBE_STARTED, interface=job.order.link.name, target=job.target, uid=exchange.peer.uid)
 
     def _start(
         self,

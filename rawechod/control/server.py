@@ -74,5 +74,3 @@ class Server:
         self._connections.discard(connection)
         self._uids[connection.peer.uid] -= 1
         self._uids += Counter()
-
-

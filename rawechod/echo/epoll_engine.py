@@ -7,7 +7,14 @@ import time
 
 from rawechod.echo.counters import Counters
 from rawechod.echo.reflector import Arrival, Instant, Policy, Reflecting, Reply
-from rawechod.packet.batch import BATCH, PACKET_OTHERHOST, PACKET_OUTGOING, BatchReceiver, BatchSender, Received
+from rawechod.packet.batch import (
+    BATCH,
+    PACKET_OTHERHOST,
+    PACKET_OUTGOING,
+    BatchReceiver,
+    BatchSender,
+    Received,
+)
 from rawechod.packet.socket import Options, kernel_drops, open_socket
 from rawechod.reactor import Reactor
 from rawechod.wire import ethernet
@@ -21,7 +28,13 @@ class EpollEngine:
     """Answers on one interface with one socket, from the reactor."""
 
     def __init__(
-        self, reactor: Reactor, ifindex: int, options: Options, reflector: Reflecting, counters: Counters, mtu: int
+        self,
+        reactor: Reactor,
+        ifindex: int,
+        options: Options,
+        reflector: Reflecting,
+        counters: Counters,
+        mtu: int,
     ) -> None:
         """Raises PrivilegeError or InterfaceError."""
         self._reactor = reactor

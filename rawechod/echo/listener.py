@@ -19,7 +19,7 @@ from rawechod.reactor import Reactor
 from rawechod.wire import ethernet
 
 UP, DOWN, ABSENT = "up", "down", "absent"
-REFLECTORS = {"echo": Reflector, "hello": HelloReflector}
+REFLECTORS: dict[str, type[Reflector] | type[HelloReflector]] = {"echo": Reflector, "hello": HelloReflector}
 FILTERS = {"echo": responder_filter, "hello": hello_filter}
 TAPPED_BEFORE_PROTOCOLS = frozenset({"bridge", "bond", "team"})
 """On ports of these a socket bound to one EtherType hears nothing but link-local groups."""

@@ -57,8 +57,8 @@ class _Message(ctypes.Structure):
         ("vector_count", ctypes.c_size_t),
         ("control", ctypes.c_void_p),
         ("control_length", ctypes.c_size_t),
-        ("flags", ctypes.c_int),
-        ("length", ctypes.c_uint32),
+        ("flags", ctypes.c_long),  # an int, then the padding at the end of struct msghdr
+        ("length", ctypes.c_ulong),
     )
 
 
@@ -127,7 +127,7 @@ class BatchSender:
         With a full queue (EAGAIN) the rest is refused too: never a busy loop.
         """
         for index, frame in enumerate(frames):
-            self._vectors[index].base = ctypes.cast(frame, ctypes.c_void_p).value
+            self._vectors[index].base = ctypes.cast(ctypes.c_char_p(frame), ctypes.c_void_p).value
             self._vectors[index].length = len(frame)
         refused: list[tuple[int, int]] = []
         done, retried = 0, False

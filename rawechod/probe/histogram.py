@@ -30,7 +30,7 @@ class Histogram:
         self.total += other.total
 
     def percentile(self, percent: float) -> int:
-        """The smallest value that at least `percent` of the values do not exceed, to its bucket's middle; 0 if empty."""
+        """The middle of the bucket that `percent` of the values do not exceed; 0 where there are none."""
         rank, seen = percent / 100 * self.total, 0
         for bucket in sorted(self._buckets):
             seen += self._buckets[bucket]

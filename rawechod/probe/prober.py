@@ -155,5 +155,6 @@ def _check_size(size: int, link: Link, ethertype: int) -> None:
     smallest = max(ethernet.MINIMUM_FRAME, echo.overhead(ethertype))
     if not smallest <= size <= largest:
         raise RequestError(
-            f"{size} octets: {link.name} takes {smallest} to {largest} (MTU {link.mtu} and the header)", "size"
+            f"{size} octets: {link.name} takes {smallest} to {largest} (MTU {link.mtu} and the header)",
+            "size",
         )

@@ -162,6 +162,4 @@ class Runner:
         self._record.arrived(seen.src, match, rtt, seen.corrupted, seen.responder_seq)
         mac = ethernet.format_mac(seen.src)
         number = match.number & 0xFFFFFFFF
-        self._on_event(
-            Arrived(match.verdict.value, number, mac, rtt, residence, match.reordered, seen.corrupted)
-        )
+        self._on_event(Arrived(match.verdict.value, number, mac, rtt, residence, match.reordered, seen.corrupted))

@@ -1,10 +1,10 @@
 """The EAPOL envelope of an Echo PDU under ETH_P_PAE.
 
-     0         1         2         3         4
-    +---------+---------+---------+---------+- - - -
-    | version | type    | body length       | body      IEEE 802.1X-2020, section 11.3
-    |    3    |  0xEC   |                   |           0xEC is a reserved packet type
-    +---------+---------+---------+---------+- - - -
+ 0         1         2         3         4
++---------+---------+---------+---------+- - - -
+| version | type    | body length       | body      IEEE 802.1X-2020, section 11.3
+|    3    |  0xEC   |                   |           0xEC is a reserved packet type
++---------+---------+---------+---------+- - - -
 """
 
 from __future__ import annotations

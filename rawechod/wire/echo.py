@@ -75,9 +75,7 @@ def decode(data: bytes) -> EchoPdu:
 
 def encode(pdu: EchoPdu) -> bytes:
     """The PDU's octets."""
-    fixed = _PDU.pack(
-        MAGIC, VERSION, pdu.op, pdu.session, pdu.seq, pdu.responder_seq, pdu.t1, pdu.t2, pdu.t3
-    )
+    fixed = _PDU.pack(MAGIC, VERSION, pdu.op, pdu.session, pdu.seq, pdu.responder_seq, pdu.t1, pdu.t2, pdu.t3)
     return fixed + pdu.payload
 
 

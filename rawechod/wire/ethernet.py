@@ -89,7 +89,8 @@ class Header:
 
 def decode_header(frame: bytes) -> Header:
     """Read a frame's header; raises MalformedFrameError(TOO_SHORT) where it ends too early."""
-    offset, tags = 2 * MAC_LENGTH, []
+    offset = 2 * MAC_LENGTH
+    tags: list[Tag] = []
     while len(frame) >= offset + 2:
         (ethertype,) = _ETHERTYPE.unpack_from(frame, offset)
         if ethertype not in TPIDS or len(tags) == MOST_TAGS:

@@ -1,0 +1,1 @@
+"""rawechoctl: the control tool of rawechod."""

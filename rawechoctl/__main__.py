@@ -1,0 +1,56 @@
+"""argv -> one call -> text or JSON -> exit status."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from importlib import import_module
+
+from rawechoctl import cli, exits
+from rawechoctl.client import Client, UnreachableError
+from rawechoctl.output import Output
+from rawechod.control.varlink import CallError
+
+
+def main() -> int:
+    """Run one command; the exit statuses are in `exits`."""
+    # As any filter: a reader that goes away ends us without a word.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    arguments = cli.parser().parse_args(cli.normalised(sys.argv[1:]))
+    command = import_module(f"rawechoctl.commands.{arguments.command}")
+    client, output = Client(arguments.socket), Output(arguments.json)
+    try:
+        status: int = command.run(client, arguments, output)
+    except UnreachableError as error:
+        return _failed(str(error), exits.UNREACHABLE)
+    except CallError as error:
+        return _failed(_sentence(error), exits.of_error(error.name))
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    return status
+
+
+def _failed(sentence: str, status: int) -> int:
+    sys.stdout.flush()
+    print(f"rawechoctl: {sentence}", file=sys.stderr)
+    return status
+
+
+def _sentence(error: CallError) -> str:
+    """What the daemon's error says, for a person."""
+    parameters = error.parameters
+    if "macs" in parameters:
+        return "several responders answer, name one as the target:\n  " + "\n  ".join(parameters["macs"])
+    if "problems" in parameters:
+        return "old configuration kept:\n  " + "\n  ".join(parameters["problems"])
+    reason = parameters.get("reason")
+    name = error.name.rpartition(".")[2]
+    if not reason:
+        details = ", ".join(f"{key}={value}" for key, value in parameters.items())
+        return f"the daemon says {name}" + (f" ({details})" if details else "")
+    about = parameters.get("parameter")
+    return f"{about}: {reason}" if about else str(reason)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

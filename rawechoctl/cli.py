@@ -1,0 +1,98 @@
+"""The command line: argparse, in a form that the man page and the completions are made of."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from rawechod.control.varlink import DEFAULT_SOCKET
+
+JSON_MODES = ("short", "pretty", "off")
+
+
+class Version(argparse.Action):
+    """`--version`; looks the version up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print it and exit."""
+        from importlib.metadata import version
+
+        print(f"rawechoctl {version('rawecho')}")
+        parser.exit()
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    common = _common()
+    result = argparse.ArgumentParser(
+        prog="rawechoctl",
+        description="Control rawechod, the Ethernet echo daemon.",
+        epilog="Durations are numbers of seconds, or have a unit: 200ms, 1s, 5m.",
+        parents=[common],
+    )
+    result.add_argument("--version", action=Version, nargs=0, help="show the version and exit")
+    result.set_defaults(socket=os.environ.get("RAWECHO_SOCKET") or DEFAULT_SOCKET, json="off", command="status")
+    commands = result.add_subparsers(metavar="COMMAND", title="commands")
+    for name, words in (
+        ("status", "how the daemon and its listeners stand (the default)"),
+        ("stats", "the listeners' counters, each drop under its reason"),
+        ("config", "the configuration in force"),
+        ("reload", "read the configuration again; a file with an error changes nothing"),
+    ):
+        command = commands.add_parser(name, help=words, description=_sentence(words), parents=[common])
+        command.set_defaults(command=name)
+    words = "send echo requests and show what comes back"
+    _add_probe(commands.add_parser("probe", help=words, description=_sentence(words), parents=[common]))
+    return result
+
+
+def _common() -> argparse.ArgumentParser:
+    """Options that stand before or behind the command. Without defaults, else the one would undo the other."""
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    common.add_argument("--socket", metavar="PATH", help=f"control socket ($RAWECHO_SOCKET, {DEFAULT_SOCKET})")
+    common.add_argument(
+        "--json", choices=JSON_MODES, metavar="MODE", help="short (an object a line), pretty or off"
+    )
+    common.add_argument("-j", dest="json", action="store_const", const="short", help="the same as --json=short")
+    return common
+
+
+def _add_probe(probe: argparse.ArgumentParser) -> None:
+    probe.set_defaults(command="probe")
+    add = probe.add_argument
+    add("target", nargs="?", metavar="TARGET", help="a MAC, broadcast or pae-group; default: who answers")
+    add("--target", dest="target_option", metavar="TARGET", help="the same")
+    add("-c", "--count", type=_whole, metavar="N", help="requests, 0 = until interrupted")
+    add("-i", "--interval", metavar="TIME", help="between two requests")
+    add("-I", "--interface", metavar="NAME", help="where to probe from")
+    add("-s", "--size", type=_whole, metavar="N", help="octets on the wire without FCS and VLAN tag")
+    add("-W", "--timeout", metavar="TIME", help="after that a reply is late and its request lost")
+    add("-w", "--deadline", metavar="TIME", help="end the probe after this time")
+    add("-q", "--quiet", action="store_true", help="show the summary alone")
+    add("--ethertype", metavar="TYPE", help="ETH_P_802_EX1, ETH_P_PAE or a number such as 0x88B6")
+    add("--hello", action="store_true", help="the tutorial's client: say hello, count HELLOs (on lo)")
+
+
+def normalised(argv: list[str]) -> list[str]:
+    """Let `--json` stand alone, as `--json=short`; argparse would take the next word for its mode."""
+    result: list[str] = []
+    words = iter(argv)
+    for word in words:
+        if word != "--json":
+            result.append(word)
+            continue
+        following = next(words, None)
+        result.append(f"--json={following}" if following in JSON_MODES else "--json=short")
+        if following is not None and following not in JSON_MODES:
+            result.append(following)
+    return result
+
+
+def _whole(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+    return int(text)
+
+
+def _sentence(words: str) -> str:
+    return words[0].upper() + words[1:] + "."

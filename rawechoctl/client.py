@@ -1,0 +1,96 @@
+"""Speaks Varlink with the daemon over its Unix socket, one call at a time."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Iterator
+
+from rawechod.control.varlink import (
+    INTERFACE,
+    Call,
+    CallError,
+    Framer,
+    Parameters,
+    ProtocolError,
+    decode_reply,
+    encode_call,
+)
+
+READ_SIZE = 65_536
+
+
+class UnreachableError(Exception):
+    """The daemon can't be reached, or went away; `str()` says what to do."""
+
+
+class Client:
+    """A connection that is made with the first call."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._socket: socket.socket | None = None
+
+    def call(self, method: str, **parameters: object) -> Parameters:
+        """The method's reply; raises UnreachableError, CallError."""
+        return next(self._exchange(method, parameters, more=False))
+
+    def stream(self, method: str, **parameters: object) -> Iterator[Parameters]:
+        """The replies as they come, the last one included; raises UnreachableError, CallError."""
+        return self._exchange(method, parameters, more=True)
+
+    def finish(self) -> None:
+        """Ask for no more: a stream ends with its last reply."""
+        if self._socket:
+            try:
+                self._socket.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass  # The daemon is gone; reading says so.
+
+    def _exchange(self, method: str, parameters: Parameters, more: bool) -> Iterator[Parameters]:
+        given = {name: value for name, value in parameters.items() if value is not None}
+        connection = self._connect()
+        framer = Framer()
+        try:
+            connection.sendall(encode_call(Call(f"{INTERFACE}.{method}", given, more)), socket.MSG_NOSIGNAL)
+            while data := connection.recv(READ_SIZE):
+                for message in framer.feed(data):
+                    reply = decode_reply(message)
+                    if reply.error:
+                        raise _error(reply.error, reply.parameters)
+                    yield reply.parameters
+                    if not reply.continues:
+                        return
+        except OSError as error:
+            raise UnreachableError(f"the connection to rawechod broke: {error.strerror}") from error
+        except ProtocolError as error:
+            raise UnreachableError(f"{self._path} does not speak Varlink: {error}") from error
+        raise UnreachableError("rawechod closed the connection before it had answered; is it being restarted?")
+
+    def _connect(self) -> socket.socket:
+        if self._socket is None:
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                connection.connect(self._path)
+            except OSError as error:
+                connection.close()
+                raise UnreachableError(_advice(self._path, error)) from error
+            self._socket = connection
+        return self._socket
+
+
+def _error(name: str, parameters: Parameters) -> CallError:
+    error = CallError(name)
+    error.parameters = parameters
+    return error
+
+
+def _advice(path: str, error: OSError) -> str:
+    if error.errno in (errno.ENOENT, errno.ECONNREFUSED):
+        return (
+            f"rawechod is not running, nobody listens on {path}: start it with `systemctl start rawechod`, "
+            "or name another socket with --socket"
+        )
+    reason = error.strerror or os.strerror(error.errno or 0) if error.errno else str(error)
+    return f"can't connect to {path}: {reason}"

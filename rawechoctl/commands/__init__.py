@@ -1,0 +1,1 @@
+"""One module a command: `run(client, arguments, output)` does it and returns the exit status."""

@@ -1,0 +1,31 @@
+"""`rawechoctl config`."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from typing import Any
+
+from rawechoctl import exits
+from rawechoctl.client import Client
+from rawechoctl.output import Output
+
+
+def run(client: Client, _arguments: Namespace, out: Output) -> int:
+    """Show the configuration in force, as TOML or JSON."""
+    reply = client.call("GetConfig")
+    if out.as_json:
+        out.object(reply)
+        return exits.DONE
+    out.line(f"# in force; from {reply['path']}")
+    for name, value in reply["config"].items():
+        for table in value if isinstance(value, list) else [value]:
+            out.line(f"\n[[{name}]]" if isinstance(value, list) else f"\n[{name}]")
+            _table(table, out)
+    return exits.DONE
+
+
+def _table(table: dict[str, Any], out: Output) -> None:
+    for key, value in table.items():
+        # JSON's strings, numbers, booleans and flat lists are TOML's too.
+        out.line(f"# {key} is not set" if value is None else f"{key} = {json.dumps(value, ensure_ascii=False)}")

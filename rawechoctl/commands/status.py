@@ -1,0 +1,49 @@
+"""`rawechoctl status`."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Any
+
+from rawechoctl import exits, output, render
+from rawechoctl.client import Client
+from rawechoctl.output import Output
+
+COLOURS = {"up": output.GREEN, "down": output.RED, "absent": output.YELLOW}
+
+
+def run(client: Client, _arguments: Namespace, out: Output) -> int:
+    """Show how the daemon stands."""
+    status = client.call("GetStatus")
+    if out.as_json:
+        out.object(status)
+        return exits.DONE
+    out.line(
+        f"rawechod {status['version']}, pid {status['pid']}, up {render.span(status['uptime_s'])}, "
+        f"configuration {status['config']}"
+    )
+    for listener in status["listeners"]:
+        _listener(listener, out)
+    for probe in status["probes"]:
+        out.line(
+            f"probe of {probe['target']} on {probe['interface']} with EtherType {probe['ethertype']}, "
+            f"since {render.span(probe['running_s'])}, for uid {probe['uid']}"
+        )
+    return exits.DONE
+
+
+def _listener(listener: dict[str, Any], out: Output) -> None:
+    state = out.painted(listener["state"], COLOURS[listener["state"]])
+    about = [state, listener["ethertype"]]
+    if listener["mac"]:
+        about += [listener["mac"], f"MTU {listener['mtu']}"]
+    about += [f"mode {listener['mode']}", f"engine {listener['engine']}"]
+    out.line(f"\n{out.painted(listener['interface'], output.BOLD)}: {', '.join(about)}")
+    dropped = sum(listener["dropped"].values())
+    reasons = f" ({render.drops(listener)})" if dropped else ""
+    out.line(
+        f"    {listener['received']} received, {listener['replied']} replied, {dropped} dropped{reasons}"
+        + (f", {listener['kernel_drops']} lost before us" if listener["kernel_drops"] else "")
+    )
+    for note in listener["notes"]:
+        out.line(f"    note: {note}")

@@ -1,0 +1,32 @@
+"""Exit statuses, and which of the daemon's errors leads to which."""
+
+from __future__ import annotations
+
+DONE = 0
+NO_REPLY = 1
+USAGE = 2
+UNREACHABLE = 3
+REFUSED = 4
+DAEMON_ERROR = 5
+
+MEANINGS = {
+    DONE: "done; for probe: at least one reply came",
+    NO_REPLY: "no reply came to the probe",
+    USAGE: "wrong usage or a bad argument; also: several responders answered and none was named",
+    UNREACHABLE: "the daemon is not reachable",
+    REFUSED: "the daemon refused: no permission",
+    DAEMON_ERROR: "the daemon reported an error",
+}
+
+_BY_ERROR = {
+    "io.rawecho.Control.PermissionDenied": REFUSED,
+    "io.rawecho.Control.TooManyConnections": REFUSED,
+    "io.rawecho.Control.InvalidRequest": USAGE,
+    "io.rawecho.Control.SeveralResponders": USAGE,
+    "org.varlink.service.InvalidParameter": USAGE,
+}
+
+
+def of_error(name: str) -> int:
+    """The exit status for an error's wire name."""
+    return _BY_ERROR.get(name, DAEMON_ERROR)

@@ -1,0 +1,35 @@
+"""Where results go: text for people, or JSON objects."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+GREEN, YELLOW, RED, BOLD, PLAIN = "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[1m", "\x1b[0m"
+
+
+class Output:
+    """Text with colour only on a terminal; JSON as `--json` says."""
+
+    def __init__(self, mode: str) -> None:
+        self.as_json = mode != "off"
+        self._pretty = mode == "pretty"
+        self._colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+    def object(self, value: dict[str, Any]) -> None:
+        """One JSON object, at once: a reader may be waiting for it."""
+        if self._pretty:
+            text = json.dumps(value, indent=4, ensure_ascii=False)
+        else:
+            text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        print(text, flush=True)
+
+    def line(self, text: str = "") -> None:
+        """One line of text."""
+        print(text, flush=True)
+
+    def painted(self, text: str, colour: str) -> str:
+        """The text in a colour, where colours are shown."""
+        return f"{colour}{text}{PLAIN}" if self._colour else text

@@ -1,0 +1,35 @@
+"""Values as people read them. PURE."""
+
+from __future__ import annotations
+
+from typing import Any
+
+STEPS = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
+
+
+def milliseconds(nanoseconds: float) -> str:
+    """Three decimals, as ping's."""
+    return f"{nanoseconds / 1e6:.3f}"
+
+
+def span(seconds: float) -> str:
+    """`3d 4h`, `12m 5s`, `7s`: the two largest units."""
+    rest = int(seconds)
+    parts: list[str] = []
+    for unit, length in STEPS:
+        count, rest = divmod(rest, length)
+        if count or parts or unit == "s":
+            parts.append(f"{count}{unit}")
+    return " ".join(parts[:2])
+
+
+def drops(listener: dict[str, Any]) -> str:
+    """`reply 3, rate_limit 1`, or nothing."""
+    counts = [f"{reason} {count}" for reason, count in listener["dropped"].items()]
+    errors = [f"{name} {count}" for name, count in listener["transmit_errors"].items()]
+    return ", ".join(counts) + (f" ({', '.join(errors)})" if errors else "")
+
+
+def percent(ratio: float) -> str:
+    """A loss ratio as ping shows it: no digits that say nothing."""
+    return f"{ratio * 100:.4g}%"
