@@ -6,10 +6,10 @@ DESTDIR ?=
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench install fresh clean
+.PHONY: help setup demo test lint generate bench install fresh clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 setup: ## install what is missing and make .venv with both programs
 	@packaging/setup.sh
@@ -24,8 +24,12 @@ lint: setup ## ruff, mypy --strict, and that every installed package is pinned
 	@$(VENV)/ruff check
 	@$(VENV)/ruff format --check
 	@$(VENV)/mypy --strict
+	@$(VENV)/python packaging/generate.py --check
 	@! $(VENV)/pip freeze --all --exclude-editable --exclude pip | grep -vxFf packaging/constraints.txt || \
 		{ echo 'lint: pin the packages above in packaging/constraints.txt' >&2; exit 1; }
+
+generate: setup ## write what is told twice anew: default configuration, reference, journal catalog
+	@$(VENV)/python packaging/generate.py
 
 bench: setup ## measure the daemon against a C server, and the control tool's start
 	@bench/run

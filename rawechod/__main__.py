@@ -22,6 +22,15 @@ EXIT_CONFIG = 78
 """EX_CONFIG of sysexits(3): systemd does not try again."""
 
 
+EXIT_STATUSES = {
+    EXIT_OK: "ended by SIGTERM or SIGINT; --check-config: the file is right",
+    EXIT_FAILURE: "something else is wrong, for instance another rawechod has the control socket",
+    2: "wrong usage",
+    EXIT_NO_PRIVILEGE: "the kernel refuses a raw socket: no CAP_NET_RAW",
+    EXIT_CONFIG: "the configuration is wrong",
+}
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line; the man page is made of it."""
     result = argparse.ArgumentParser(
