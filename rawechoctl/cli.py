@@ -10,6 +10,13 @@ from rawechod.control.varlink import DEFAULT_SOCKET
 JSON_MODES = ("short", "pretty", "off")
 
 
+class Formatter(argparse.HelpFormatter):
+    """Help of a fixed width: asking for the terminal's costs each run the import of shutil."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=78)
+
+
 class Version(argparse.Action):
     """`--version`; looks the version up only when it is asked for."""
 
@@ -29,21 +36,35 @@ def parser() -> argparse.ArgumentParser:
         description="Control rawechod, the Ethernet echo daemon.",
         epilog="Durations are numbers of seconds, or have a unit: 200ms, 1s, 5m.",
         parents=[common],
+        formatter_class=Formatter,
     )
     result.add_argument("--version", action=Version, nargs=0, help="show the version and exit")
     result.set_defaults(socket=os.environ.get("RAWECHO_SOCKET") or DEFAULT_SOCKET, json="off", command="status")
-    commands = result.add_subparsers(metavar="COMMAND", title="commands")
+    commands = result.add_subparsers(metavar="COMMAND", title="commands", prog=result.prog)
     for name, words in (
         ("status", "how the daemon and its listeners stand (the default)"),
         ("stats", "the listeners' counters, each drop under its reason"),
         ("config", "the configuration in force"),
         ("reload", "read the configuration again; a file with an error changes nothing"),
     ):
-        command = commands.add_parser(name, help=words, description=_sentence(words), parents=[common])
-        command.set_defaults(command=name)
+        _add_command(commands, common, name, words)
     words = "send echo requests and show what comes back"
-    _add_probe(commands.add_parser("probe", help=words, description=_sentence(words), parents=[common]))
+    _add_probe_options(_add_command(commands, common, "probe", words))
     return result
+
+
+def _add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    common: argparse.ArgumentParser,
+    name: str,
+    words: str,
+) -> argparse.ArgumentParser:
+    description = f"{words[0].upper()}{words[1:]}."
+    command = commands.add_parser(
+        name, help=words, description=description, parents=[common], formatter_class=Formatter
+    )
+    command.set_defaults(command=name)
+    return command
 
 
 def _common() -> argparse.ArgumentParser:
@@ -57,8 +78,7 @@ def _common() -> argparse.ArgumentParser:
     return common
 
 
-def _add_probe(probe: argparse.ArgumentParser) -> None:
-    probe.set_defaults(command="probe")
+def _add_probe_options(probe: argparse.ArgumentParser) -> None:
     add = probe.add_argument
     add("target", nargs="?", metavar="TARGET", help="a MAC, broadcast or pae-group; default: who answers")
     add("--target", dest="target_option", metavar="TARGET", help="the same")
@@ -92,7 +112,3 @@ def _whole(text: str) -> int:
     if not text.isascii() or not text.isdigit():
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
     return int(text)
-
-
-def _sentence(words: str) -> str:
-    return words[0].upper() + words[1:] + "."

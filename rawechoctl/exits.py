@@ -12,7 +12,7 @@ DAEMON_ERROR = 5
 MEANINGS = {
     DONE: "done; for probe: at least one reply came",
     NO_REPLY: "no reply came to the probe",
-    USAGE: "wrong usage or a bad argument; also: several responders answered and none was named",
+    USAGE: "wrong usage or a bad argument; several responders and none was named; output that can't be written",
     UNREACHABLE: "the daemon is not reachable",
     REFUSED: "the daemon refused: no permission",
     DAEMON_ERROR: "the daemon reported an error",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Any
+
+from rawechod.control.varlink import Parameters
 
 GREEN, YELLOW, RED, BOLD, PLAIN = "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[1m", "\x1b[0m"
 
@@ -18,7 +19,7 @@ class Output:
         self._pretty = mode == "pretty"
         self._colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
-    def object(self, value: dict[str, Any]) -> None:
+    def object(self, value: Parameters) -> None:
         """One JSON object, at once: a reader may be waiting for it."""
         if self._pretty:
             text = json.dumps(value, indent=4, ensure_ascii=False)

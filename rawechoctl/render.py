@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from rawechod.control.varlink import Parameters
 
 STEPS = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 
@@ -23,7 +23,7 @@ def span(seconds: float) -> str:
     return " ".join(parts[:2])
 
 
-def drops(listener: dict[str, Any]) -> str:
+def drops(listener: Parameters) -> str:
     """`reply 3, rate_limit 1`, or nothing."""
     counts = [f"{reason} {count}" for reason, count in listener["dropped"].items()]
     errors = [f"{name} {count}" for name, count in listener["transmit_errors"].items()]

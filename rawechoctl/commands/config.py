@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from typing import Any
 
 from rawechoctl import exits
 from rawechoctl.client import Client
 from rawechoctl.output import Output
+from rawechod.control.varlink import Parameters
 
 
 def run(client: Client, _arguments: Namespace, out: Output) -> int:
@@ -25,7 +25,7 @@ def run(client: Client, _arguments: Namespace, out: Output) -> int:
     return exits.DONE
 
 
-def _table(table: dict[str, Any], out: Output) -> None:
+def _table(table: Parameters, out: Output) -> None:
     for key, value in table.items():
         # JSON's strings, numbers, booleans and flat lists are TOML's too.
         out.line(f"# {key} is not set" if value is None else f"{key} = {json.dumps(value, ensure_ascii=False)}")

@@ -5,14 +5,12 @@ from __future__ import annotations
 import signal
 from argparse import Namespace
 from collections.abc import Callable
-from typing import Any
 
 from rawechoctl import exits
 from rawechoctl.client import Client
 from rawechoctl.output import Output
 from rawechoctl.render import milliseconds, percent
-
-Body = dict[str, Any]
+from rawechod.control.varlink import Parameters as Body
 
 
 def run(client: Client, arguments: Namespace, out: Output) -> int:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import Any
 
 from rawechoctl import exits
 from rawechoctl.client import Client
 from rawechoctl.output import Output
+from rawechod.control.varlink import Parameters
 
 
 def run(client: Client, _arguments: Namespace, out: Output) -> int:
@@ -25,7 +25,7 @@ def run(client: Client, _arguments: Namespace, out: Output) -> int:
     return exits.DONE
 
 
-def _rows(listener: dict[str, Any]) -> list[tuple[str, int]]:
+def _rows(listener: Parameters) -> list[tuple[str, int]]:
     return [
         ("received", listener["received"]),
         ("replied", listener["replied"]),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import Any
 
 from rawechoctl import exits, output, render
 from rawechoctl.client import Client
 from rawechoctl.output import Output
+from rawechod.control.varlink import Parameters
 
 COLOURS = {"up": output.GREEN, "down": output.RED, "absent": output.YELLOW}
 
@@ -32,7 +32,7 @@ def run(client: Client, _arguments: Namespace, out: Output) -> int:
     return exits.DONE
 
 
-def _listener(listener: dict[str, Any], out: Output) -> None:
+def _listener(listener: Parameters, out: Output) -> None:
     state = out.painted(listener["state"], COLOURS[listener["state"]])
     about = [state, listener["ethertype"]]
     if listener["mac"]:
