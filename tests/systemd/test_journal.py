@@ -57,5 +57,6 @@ def test_an_event_can_be_found_by_interface(service: Service) -> None:
     finally:
         service.machine.run("ip", "link", "set", "eth1", "up")
     wait_for(lambda: len(service.events("listener_up")) == 2, "the second entry")
-    found = service.journal("RAWECHO_INTERFACE=eth1")
+    this_run = f"_SYSTEMD_INVOCATION_ID={service.show('InvocationID')}"
+    found = service.machine.journal("RAWECHO_INTERFACE=eth1", this_run)
     assert [entry["RAWECHO_EVENT"] for entry in found] == ["listener_up", "listener_down", "listener_up"]
