@@ -10,11 +10,11 @@ from importlib import import_module
 from rawechoctl import cli, exits
 from rawechoctl.client import Client, UnreachableError
 from rawechoctl.output import Output
+from rawechod.control.varlink import CallError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
-from rawechod.control.varlink import CallError
 
 
 def main() -> NoReturn:
@@ -31,11 +31,11 @@ def run() -> int:
     """Run one command; its exit status."""
     # As any filter: a reader that goes away ends us without a word.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    arguments = cli.parser().parse_args(cli.normalised(sys.argv[1:]))
-    command = import_module(f"rawechoctl.commands.{arguments.command}")
-    client, output = Client(arguments.socket), Output(arguments.json)
     try:
-        status: int = command.run(client, arguments, output)
+        argv = cli.normalised(sys.argv[1:])
+        arguments = cli.parser(argv).parse_args(argv)
+        command = import_module(f"rawechoctl.commands.{arguments.command}")
+        status: int = command.run(Client(arguments.socket), arguments, Output(arguments.json))
     except UnreachableError as error:
         return _failed(str(error), exits.UNREACHABLE)
     except CallError as error:
@@ -44,6 +44,8 @@ def run() -> int:
         return _failed(f"can't write the output: {error.strerror}", exits.USAGE)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+    except SystemExit as done:  # argparse's
+        return int(done.code or 0)
     return status
 
 

@@ -8,6 +8,13 @@ import os
 from rawechod.control.varlink import DEFAULT_SOCKET
 
 JSON_MODES = ("short", "pretty", "off")
+COMMANDS = {
+    "status": "how the daemon and its listeners stand (the default)",
+    "stats": "the listeners' counters, each drop under its reason",
+    "probe": "send echo requests and show what comes back",
+    "config": "the configuration in force",
+    "reload": "read the configuration again; a file with an error changes nothing",
+}
 
 
 class Formatter(argparse.HelpFormatter):
@@ -28,43 +35,34 @@ class Version(argparse.Action):
         parser.exit()
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
-    common = _common()
+def parser(argv: list[str] | None = None) -> argparse.ArgumentParser:
+    """The whole command line; with `argv`, as much of it as these arguments need, which is quicker."""
     result = argparse.ArgumentParser(
         prog="rawechoctl",
         description="Control rawechod, the Ethernet echo daemon.",
         epilog="Durations are numbers of seconds, or have a unit: 200ms, 1s, 5m.",
-        parents=[common],
+        parents=[_common()],
         formatter_class=Formatter,
     )
     result.add_argument("--version", action=Version, nargs=0, help="show the version and exit")
     result.set_defaults(socket=os.environ.get("RAWECHO_SOCKET") or DEFAULT_SOCKET, json="off", command="status")
     commands = result.add_subparsers(metavar="COMMAND", title="commands", prog=result.prog)
-    for name, words in (
-        ("status", "how the daemon and its listeners stand (the default)"),
-        ("stats", "the listeners' counters, each drop under its reason"),
-        ("config", "the configuration in force"),
-        ("reload", "read the configuration again; a file with an error changes nothing"),
-    ):
-        _add_command(commands, common, name, words)
-    words = "send echo requests and show what comes back"
-    _add_probe_options(_add_command(commands, common, "probe", words))
+    for name, words in COMMANDS.items():
+        if argv is None or name in argv:
+            _add_command(commands, name, words)
+        else:
+            commands.add_parser(name, help=words, add_help=False)
     return result
 
 
-def _add_command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
-    common: argparse.ArgumentParser,
-    name: str,
-    words: str,
-) -> argparse.ArgumentParser:
+def _add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, words: str) -> None:
     description = f"{words[0].upper()}{words[1:]}."
     command = commands.add_parser(
-        name, help=words, description=description, parents=[common], formatter_class=Formatter
+        name, help=words, description=description, parents=[_common()], formatter_class=Formatter
     )
     command.set_defaults(command=name)
-    return command
+    if name == "probe":
+        _add_probe_options(command)
 
 
 def _common() -> argparse.ArgumentParser:
