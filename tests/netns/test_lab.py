@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import grp
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.lab import MAC_A, MAC_B, Host, wait_for
+from tests.lab import MAC_A, MAC_B, Host, StartDaemon, wait_for
 
 
 def test_a_frame_crosses_the_cable(two_hosts: tuple[Host, Host]) -> None:
@@ -54,3 +55,29 @@ def test_waiting_in_vain_tells_the_last_value() -> None:
     """The error says what was waited for and what was there instead."""
     with pytest.raises(AssertionError, match=r"for the answer; last value: \[\]"):
         wait_for(list, "the answer", timeout=0)
+
+
+def test_a_daemon_tells_how_it_fares(lone_host: Host, daemon: StartDaemon) -> None:
+    """A daemon is ready, answers its control tool, stops with 0, and can be started again."""
+    started = daemon(lone_host, '[echo]\ninterface = "lo"\n')
+    assert started.notified("READY=1")
+    assert started.listener()["interface"] == "lo"
+    assert started.stop() == 0
+    assert started.notified("STOPPING=1")
+    started.restart()
+    assert not started.notified("STOPPING=1")
+    assert started.status()["pid"] == started.process.pid
+
+
+def test_the_control_tool_runs_as_another_user(lone_host: Host, daemon: StartDaemon) -> None:
+    """The daemon sees the user and the groups that the test chose."""
+    started = daemon(lone_host, '[control]\noperators = ["@daemon"]\n')
+    group = grp.getgrnam("daemon").gr_gid
+    assert started.ctl("reload", uid=4321).returncode == 4
+    assert started.ctl("reload", uid=4321, groups=[group]).returncode == 0
+
+
+def test_a_daemon_that_ends_early_shows_why(lone_host: Host, daemon: StartDaemon) -> None:
+    """Waiting for a daemon that refuses its configuration ends at once, with what it said."""
+    with pytest.raises(AssertionError, match=r"ended with 78:(.|\n)*log.level"):
+        daemon(lone_host, '[log]\nlevel = "loud"\n')
