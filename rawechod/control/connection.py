@@ -76,6 +76,7 @@ class Connection:
         self._unsent = bytearray()
         self._exchange: Exchange | None = None
         self._closing = False
+        self._cut = False
         self._closed = False
         self._events = READ | HANG_UP
         reactor.register(sock.fileno(), self._ready, self._events)
@@ -95,7 +96,7 @@ class Connection:
 
     def write(self, exchange: Exchange, message: bytes) -> None:
         """Send a message, now or when the client reads; a one-way call gets none."""
-        if self._closed or exchange.call.oneway:
+        if self._closed or self._cut or exchange.call.oneway:
             return
         self._unsent += message
         if len(self._unsent) > MOST_UNREAD:
@@ -175,7 +176,10 @@ class Connection:
     def _cut_off(self, problem: str) -> None:
         journal.emit(events.CLIENT_CUT_OFF, uid=self.peer.uid, problem=problem)
         self._unsent.clear()
-        self.close()
+        self._calls.clear()
+        self._cut = self._closing = True
+        # From the loop: who writes is in the midst of what closing would end.
+        self._reactor.call_at(0, self.close)
 
     def _flush(self) -> bool:
         """Send what can be sent; False where the client is gone."""
