@@ -17,8 +17,8 @@ from rawechod.control.connection import Exchange
 from rawechod.control.varlink import INTERFACE, SERVICE, CallError, Parameters
 from rawechod.echo.listener import ListenerStatus
 from rawechod.errors import InterfaceError, PrivilegeError, RequestError
-from rawechod.probe.events import Arrived, ProbeEvent, Summary
-from rawechod.probe.job import Job, SeveralResponders
+from rawechod.probe.events import Arrived, ProbeEvent
+from rawechod.probe.job import Job, Outcome, SeveralResponders
 from rawechod.probe.prober import Prober, Wish
 
 URL = "https://github.com/rawecho/rawecho"
@@ -183,10 +183,13 @@ class Methods:
             if streaming:
                 exchange.event(_event(event))
 
-        def on_end(outcome: Summary | SeveralResponders) -> None:
+        def on_end(outcome: Outcome) -> None:
             uid, _ = self._running.pop(job)
             if isinstance(outcome, SeveralResponders):
                 exchange.fail(CallError("SeveralResponders", macs=outcome.macs))
+                return
+            if isinstance(outcome, InterfaceError):
+                exchange.fail(CallError("InterfaceUnavailable", reason=str(outcome)))
                 return
             counts = {"sent": outcome.sent, "received": outcome.received, "lost": outcome.lost}
             fields = {"interface": outcome.interface, "target": outcome.target, "uid": uid}
@@ -202,7 +205,7 @@ class Methods:
         self,
         wish: Wish,
         on_event: Callable[[ProbeEvent], None],
-        on_end: Callable[[Summary | SeveralResponders], None],
+        on_end: Callable[[Outcome], None],
     ) -> Job:
         try:
             return self._daemon.prober.start(wish, on_event, on_end)

@@ -43,6 +43,10 @@ class SeveralResponders:
     macs: list[str]
 
 
+Outcome = Summary | SeveralResponders | InterfaceError
+"""How a probe ends; the error where the interface went away between the search and the run."""
+
+
 class Job:
     """A running probe. `on_event` hears its events, `on_end` is called once, with its outcome."""
 
@@ -51,7 +55,7 @@ class Job:
         reactor: Reactor,
         order: Order,
         on_event: Callable[[ProbeEvent], None],
-        on_end: Callable[[Summary | SeveralResponders], None],
+        on_end: Callable[[Outcome], None],
     ) -> None:
         """Starts at once; raises PrivilegeError or InterfaceError."""
         self.order = order
@@ -61,6 +65,8 @@ class Job:
         self._started_at = reactor.now()
         self._found: list[str] = []
         self._grace: Deadline | None = None
+        self._ran_out: Summary | None = None
+        """Of a search that had no request left while its first answer's grace lasted."""
         self._ifindex = order.link.ifindex
         target = order.target or self._group()
         self._runner = self._run(target, order.target is None)
@@ -74,8 +80,13 @@ class Job:
 
     def stop(self) -> None:
         """End now; the summary follows at once."""
-        self._cancel_grace()
-        self._runner.stop()
+        if self._grace:
+            self._grace.cancel()
+        self._grace = None
+        if self._ran_out:
+            self._on_end(self._ran_out)
+        else:
+            self._runner.stop()
 
     def follow(self, link: Link | None) -> None:
         """The interface of this name is this one now."""
@@ -134,22 +145,22 @@ class Job:
                 self._grace = self._reactor.call_at(when, self._end_search)
 
     def _end_search(self) -> None:
-        self._grace = None
+        self._grace = self._ran_out = None
         self._runner.abandon()
         if len(self._found) > 1:
             self._on_end(SeveralResponders(sorted(self._found)))
             return
         target = ethernet.parse_mac(self._found[0])
+        try:
+            self._runner = self._run(target, False)
+        except InterfaceError as error:
+            self._on_end(error)
+            return
         self.order = replace(self.order, target=target)
         self._tell(Using(self._found[0]))
-        self._runner = self._run(target, False)
 
     def _finish(self, summary: Summary) -> None:
-        if self._found and self.order.target is None and self._grace:
-            return  # The search ran out of requests within the grace of its first answer.
-        self._on_end(summary)
-
-    def _cancel_grace(self) -> None:
         if self._grace:
-            self._grace.cancel()
-        self._grace = None
+            self._ran_out = summary
+        else:
+            self._on_end(summary)

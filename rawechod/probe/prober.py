@@ -10,8 +10,8 @@ from rawechod.durations import UNITS
 from rawechod.echo.hello import LENGTH as HELLO_LENGTH
 from rawechod.errors import InterfaceError, RequestError
 from rawechod.link import Link, LinkMonitor
-from rawechod.probe.events import ProbeEvent, Summary
-from rawechod.probe.job import Job, Order, SeveralResponders
+from rawechod.probe.events import ProbeEvent
+from rawechod.probe.job import Job, Order, Outcome
 from rawechod.probe.session import Plan
 from rawechod.reactor import Reactor
 from rawechod.wire import echo, ethernet
@@ -50,11 +50,11 @@ class Prober:
         self,
         wish: Wish,
         on_event: Callable[[ProbeEvent], None],
-        on_end: Callable[[Summary | SeveralResponders], None],
+        on_end: Callable[[Outcome], None],
     ) -> Job:
         """Start a probe; raises RequestError, InterfaceError, PrivilegeError."""
 
-        def ended(outcome: Summary | SeveralResponders) -> None:
+        def ended(outcome: Outcome) -> None:
             self.jobs.remove(job)
             on_end(outcome)
 

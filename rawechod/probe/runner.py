@@ -59,10 +59,11 @@ class Runner:
         self.open(channel.ifindex)
 
     def open(self, ifindex: int) -> None:
-        """Use the interface with this index from now on: it was deleted and made again."""
-        self._close_socket()
+        """Use the interface with this index from now on; raises, the old socket stays, where it is gone again."""
         options = Options(filter=self._channel.filter, join_pae_group=False)
-        self._socket = open_socket(ifindex, options)
+        fresh = open_socket(ifindex, options)
+        self._close_socket()
+        self._socket = fresh
         self._receiver = BatchReceiver(self._socket, self._channel.frame_size)
         self._sender = BatchSender(self._socket)
         self._reactor.register(self._socket.fileno(), self._readable)
