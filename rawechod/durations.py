@@ -16,7 +16,7 @@ UNITS = {
 """Nanoseconds a unit."""
 LONGEST = 366 * 24 * UNITS["h"]
 
-_PATTERN = re.compile(rf"(\d{{1,12}}(?:\.\d{{1,9}})?)\s*({'|'.join(UNITS)})?", re.ASCII)
+_PATTERN = re.compile(rf"(\d{{1,17}}(?:\.\d{{1,9}})?)\s*({'|'.join(UNITS)})?", re.ASCII)
 
 
 def parse_duration(text: str) -> int:
