@@ -13,6 +13,7 @@ that one are still in the octets.
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 
@@ -41,6 +42,7 @@ BROADCAST = b"\xff" * MAC_LENGTH
 PAE_GROUP = bytes.fromhex("0180c2000003")
 """The port access entity group address, IEEE 802.1X; ends at the first 802.1D bridge."""
 
+_NUMBER = re.compile(r"0x([0-9a-f]{1,8})|[0-9]{1,8}", re.IGNORECASE)
 _TAG = struct.Struct("!HH")
 _ETHERTYPE = struct.Struct("!H")
 
@@ -138,10 +140,8 @@ def parse_ethertype(text: str) -> int:
     """An EtherType by name or as a number from 0x0600 on; raises ValueError with a sentence."""
     if text in ETHERTYPES:
         return ETHERTYPES[text]
-    try:
-        value = int(text, 16 if text.lower().startswith("0x") else 10)
-    except ValueError:
-        value = 0
+    digits = _NUMBER.fullmatch(text)
+    value = int(digits[1], 16) if digits and digits[1] else int(text) if digits else 0
     if SMALLEST_ETHERTYPE <= value <= 0xFFFF and value not in TPIDS:
         return value
     names = ", ".join(ETHERTYPES)
