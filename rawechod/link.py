@@ -7,7 +7,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rawechod.wire import ethernet
 
@@ -47,6 +47,8 @@ class Link:
     kind: str = ""
     port_of: str = ""
     """`bridge`, `bond`, `team`, ...; empty = no port."""
+    generation: int = 0
+    """Tells an interface from an earlier one with the same index: sockets bound to that one are dead."""
 
 
 class LinkMonitor:
@@ -55,16 +57,20 @@ class LinkMonitor:
     def __init__(self, on_change: Callable[[], None]) -> None:
         self._on_change = on_change
         self._links: dict[int, Link] = {}
+        self._told: dict[int, Link] = {}
         self._dumping: set[int] | None = None
+        self._dump_again = False
+        self._generation = 0
         family, kind = socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK
         self._socket = socket.socket(family, kind, socket.NETLINK_ROUTE)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         self._socket.bind((0, RTMGRP_LINK))
         self._request_dump()
+        self._socket.setblocking(True)
         while self._dumping is not None:
-            self._socket.setblocking(True)
-            self._apply(self._socket.recv(_RECEIVE))
+            self._receive()
         self._socket.setblocking(False)
+        self._told = dict(self._links)
 
     def fileno(self) -> int:
         """The netlink socket."""
@@ -88,19 +94,28 @@ class LinkMonitor:
         return self._links.get(ifindex)
 
     def read(self, _events: int = 0) -> None:
-        """Take in what has happened; after lost messages ask for everything again."""
-        before = dict(self._links)
+        """Take in what has happened."""
         while True:
             try:
-                self._apply(self._socket.recv(_RECEIVE))
+                self._receive()
             except BlockingIOError:
                 break
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:
-                    raise
-                self._request_dump()
-        if self._links != before:
+        if self._dumping is None and self._links != self._told:
+            self._told = dict(self._links)
             self._on_change()
+
+    def _receive(self) -> None:
+        """Take in one datagram; after lost ones ask for everything again."""
+        try:
+            self._apply(self._socket.recv(_RECEIVE))
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            self._generation += 1
+            if self._dumping is None:
+                self._request_dump()
+            else:
+                self._dump_again = True  # The kernel refuses a second dump while one runs.
 
     def _request_dump(self) -> None:
         self._dumping = set()
@@ -125,15 +140,21 @@ class LinkMonitor:
             return
         if kind == RTM_DELLINK:
             self._links.pop(link.ifindex, None)
+            self._generation += 1
             return
-        self._links[link.ifindex] = link
+        known = self._links.get(link.ifindex)
         if self._dumping is not None:
             self._dumping.add(link.ifindex)
+            known = None  # After lost messages nobody knows whether it is still the same.
+        self._links[link.ifindex] = replace(link, generation=known.generation if known else self._generation)
 
     def _end_dump(self) -> None:
         seen, self._dumping = self._dumping, None
         if seen is not None:
             self._links = {ifindex: link for ifindex, link in self._links.items() if ifindex in seen}
+        if self._dump_again:
+            self._dump_again = False
+            self._request_dump()
 
 
 def decode_link(body: bytes) -> Link | None:

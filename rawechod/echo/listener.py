@@ -110,7 +110,7 @@ class Listener:
             self.close()
             self._problem = "it does not speak Ethernet" if link else ""
             return
-        if self._engine and before and before.ifindex == link.ifindex and self._tap(before) == self._tap(link):
+        if self._engine and before and self._same_socket(before, link):
             self._engine.adopt(self._policy(link))
             return
         self.close()
@@ -122,6 +122,11 @@ class Listener:
             self._problem = ""
         except InterfaceError as error:
             self._problem = str(error)  # Gone or renamed meanwhile: rtnetlink is about to tell.
+
+    def _same_socket(self, before: Link, link: Link) -> bool:
+        """Whether a socket that was opened on `before` serves `link` as well."""
+        same_device = (before.ifindex, before.generation) == (link.ifindex, link.generation)
+        return same_device and self._tap(before) == self._tap(link)
 
     def _tap(self, link: Link | None) -> str:
         """What `tap` means on this interface."""
