@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from typing import Protocol
 
@@ -26,6 +26,9 @@ class Seen:
 class Codec(Protocol):
     """What a runner needs of a protocol."""
 
+    def readdress(self, mac: bytes) -> None:
+        """Send from this MAC from now on."""
+
     def request(self, seq: int, wall: int) -> bytes:
         """The frame of a request that leaves at `wall` (nanoseconds since the epoch)."""
 
@@ -41,6 +44,10 @@ class EchoCodec:
         self._session = session
         self._size = size
         self._payload = bytes(islice(cycle(range(256)), size - echo.overhead(header.ethertype)))
+
+    def readdress(self, mac: bytes) -> None:
+        """Send from this MAC from now on."""
+        self._header = replace(self._header, src=mac)
 
     def request(self, seq: int, wall: int) -> bytes:
         """The frame of a request."""
@@ -68,6 +75,10 @@ class HelloCodec:
         self._header = header
         self._ethertype = ethertype
         self._last = 0
+
+    def readdress(self, mac: bytes) -> None:
+        """Send from this MAC from now on."""
+        self._header = replace(self._header, src=mac)
 
     def request(self, seq: int, wall: int) -> bytes:
         """The tutorial's client's frame."""

@@ -67,7 +67,6 @@ class Job:
         self._grace: Deadline | None = None
         self._ran_out: Summary | None = None
         """Of a search that had no request left while its first answer's grace lasted."""
-        self._ifindex = order.link.ifindex
         target = order.target or self._group()
         self._runner = self._run(target, order.target is None)
         name = ethernet.format_mac(target)
@@ -90,12 +89,16 @@ class Job:
 
     def follow(self, link: Link | None) -> None:
         """The interface of this name is this one now."""
-        if link and link.up and link.ifindex != self._ifindex:
+        if not link or not link.up:
+            return
+        before = self.order.link
+        if (link.ifindex, link.generation) != (before.ifindex, before.generation):
             try:
                 self._runner.open(link.ifindex)
-                self._ifindex = link.ifindex
             except InterfaceError:
-                pass  # It is gone again; its next change comes here too.
+                return  # It is gone again; its next change comes here too.
+        self._runner.readdress(link.mac)
+        self.order = replace(self.order, link=link)
 
     def _group(self) -> bytes:
         return ethernet.PAE_GROUP if self.order.ethertype == ethernet.ETH_P_PAE else ethernet.BROADCAST
@@ -103,7 +106,7 @@ class Job:
     def _run(self, target: bytes, searching: bool) -> Runner:
         order, session = self.order, secrets.randbits(32)
         channel = Channel(
-            ifindex=self._ifindex,
+            ifindex=order.link.ifindex,
             frame_size=order.size + ethernet.MOST_TAGS * ethernet.TAG_LENGTH,
             filter=hello_filter(order.ethertype) if order.hello else probe_filter(session),
             any_source=ethernet.is_group(target) or order.link.loopback,

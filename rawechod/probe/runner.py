@@ -68,6 +68,10 @@ class Runner:
         self._sender = BatchSender(self._socket)
         self._reactor.register(self._socket.fileno(), self._readable)
 
+    def readdress(self, mac: bytes) -> None:
+        """Send from this MAC from now on: the interface's own has changed."""
+        self._codec.readdress(mac)
+
     def stop(self) -> None:
         """End now, with the summary."""
         self._session.stop()
