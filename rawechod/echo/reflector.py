@@ -140,7 +140,8 @@ class Reflector:
         longest = policy.mtu + ethernet.HEADER_LENGTH + (TAGGED_ALLOWANCE if header.tags else 0)
         if arrival.length > longest:
             return DropReason.TOO_LONG
-        if policy.protocol_bound and arrival.other_host and header.dst == policy.own_mac:
+        # Addressed to us or to a group, and yet marked as somebody else's: it had a tag.
+        if policy.protocol_bound and arrival.other_host:
             return DropReason.TAG_LOST
         if not self._peers.admits(header.src, now):
             return DropReason.PEER_RATE_LIMIT
