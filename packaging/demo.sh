@@ -13,14 +13,15 @@ CONFIG=/run/rawecho/config.toml # on each host, whose /run is its own
 die() { printf 'demo: %s\n' "$*" >&2; exit 1; }
 
 outside() {
-    local root=() world=(unshare --mount --pid --net --fork --kill-child --mount-proc)
+    # each dies with its parent: unshare(1) alone would ignore SIGTERM and outlive us
+    local root=() world=(setpriv --pdeathsig KILL unshare --mount --pid --net --fork --kill-child --mount-proc)
     "${SELF%/*}/setup.sh"
     if [ "$(id -u)" -ne 0 ]; then
         command -v sudo >/dev/null || die "making network namespaces needs root, and there is no sudo: run it as root"
         root=(sudo)
     fi
     "${root[@]}" "${world[@]}" true || die "root may not make namespaces here (a container without CAP_SYS_ADMIN?)"
-    exec "${root[@]}" "${world[@]}" "$SELF" inside
+    "${root[@]}" "${world[@]}" "$SELF" inside
 }
 
 declare -A first # the process that keeps the host's namespaces, by the host's name
@@ -53,7 +54,7 @@ cable() {
 start() { # start HOST: runs rawechod there, returns when its listener is up
     printf '\n%s%s# rawechod --config %s &%s\n' "$bold" "$1" $CONFIG "$plain"
     on "$1" rawechod --config $CONFIG >"/run/$1.log" 2>&1 &
-    local daemon=$! deadline=$((SECONDS + 30))
+    local daemon=$! deadline=$((SECONDS + 60))
     until on "$1" rawechoctl --json=short status 2>/dev/null | grep -Eq '"state": ?"up"'; do
         kill -0 $daemon 2>/dev/null || { cat "/run/$1.log" >&2; die "rawechod on $1 has ended"; }
         [ $SECONDS -lt $deadline ] || { cat "/run/$1.log" >&2; die "the listener on $1 does not come up"; }
