@@ -6,7 +6,7 @@ import argparse
 import faulthandler
 import sys
 
-from rawechod import __version__, config, journal
+from rawechod import __version__, config, events, journal
 from rawechod.config import DEFAULT_PATH, Config
 from rawechod.config_problems import ConfigError
 from rawechod.control.varlink import DEFAULT_SOCKET
@@ -63,10 +63,18 @@ def main() -> int:
             return _check(arguments.check_config or arguments.config)
         return _serve(arguments)
     except RawechoError as error:
-        print(error, file=sys.stderr)
+        _tell(error)
         return _exit_status(error)
     finally:
         journal.close()
+
+
+def _tell(error: RawechoError) -> None:
+    if journal.stderr_is_journal():
+        journal.start()
+        journal.emit(events.NOT_STARTED, problem=str(error))
+    else:
+        print(error, file=sys.stderr)
 
 
 def _serve(arguments: argparse.Namespace) -> int:

@@ -27,6 +27,14 @@ STARTED = Event(
     "2b7f9d5c1a6e4c0f8a4e0a7d3c5b9e01",
     "The daemon serves its control socket. Ask it with `rawechoctl status`.",
 )
+NOT_STARTED = Event(
+    "not_started",
+    "error",
+    "Not started: {problem}",
+    "2b7f9d5c1a6e4c0f8a4e0a7d3c5b9e0a",
+    "Nothing runs. With an error in the configuration, mend the file (`rawechod --check-config` shows every\n"
+    "error) and `systemctl start rawechod`; systemd does not try again by itself.",
+)
 STOPPING = Event("stopping", "info", "Stopping on {signal}")
 LISTENER_UP = Event(
     "listener_up",

@@ -57,8 +57,11 @@ class Operators:
 
 
 def resolve(names: Iterable[str]) -> Operators:
-    """Look users and @groups up; done when the configuration is taken, since a look-up may block."""
-    uids, gids, unknown = set(), set(), []
+    """Look users and @groups up; done when the configuration is taken, since a look-up may block.
+
+    Our own user is one of them: the unit's ExecReload= runs as it.
+    """
+    uids, gids, unknown = {os.getuid()}, set(), []
     for name in names:
         try:
             if name.startswith("@"):
