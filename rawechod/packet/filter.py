@@ -18,7 +18,6 @@ JUMP_EQUAL, JUMP_GREATER_EQUAL, RETURN = 0x15, 0x35, 0x06
 WHOLE_FRAME = 0x40000
 
 _INSTRUCTION = struct.Struct("=HBBI")
-_TPID_C, _TPID_S = 0x8100, 0x88A8
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +39,8 @@ def _find_ethertype() -> list[Instruction]:
     for depth in range(1, ethernet.MOST_TAGS + 1):
         end = 4 * (ethernet.MOST_TAGS - depth) + 2
         program += [
-            (JUMP_EQUAL, 1, 0, _TPID_C),
-            (JUMP_EQUAL, 0, end, _TPID_S),
+            (JUMP_EQUAL, 1, 0, ethernet.TPID_C),
+            (JUMP_EQUAL, 0, end, ethernet.TPID_S),
             (LDX_IMM, 0, 0, 12 + depth * ethernet.TAG_LENGTH),
             (LD_HALF, 0, 0, 0),
         ]

@@ -29,6 +29,8 @@ REPLY = 2
 PDU_LENGTH = 40
 OP_OFFSET = 3
 SESSION_OFFSET = 4
+RESPONDER_SEQ_OFFSET = 12
+T2_OFFSET = 24
 
 _PDU = struct.Struct("!HBBIIIQQQ")
 _OP = struct.Struct("!B")
@@ -107,5 +109,5 @@ def encode_frame(header: ethernet.Header, pdu: EchoPdu) -> bytes:
 def turn_into_reply(frame: bytearray, offset: int, responder_seq: int, t2: int, t3: int) -> None:
     """Make a request's octets those of its reply, in place; everything else stays byte for byte."""
     _OP.pack_into(frame, offset + OP_OFFSET, REPLY)
-    _RESPONDER_SEQ.pack_into(frame, offset + 12, responder_seq)
-    _RESPONDER_TIMES.pack_into(frame, offset + 24, t2, t3)
+    _RESPONDER_SEQ.pack_into(frame, offset + RESPONDER_SEQ_OFFSET, responder_seq)
+    _RESPONDER_TIMES.pack_into(frame, offset + T2_OFFSET, t2, t3)

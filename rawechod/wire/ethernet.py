@@ -34,7 +34,8 @@ ETHERTYPES = {"ETH_P_ALL": ETH_P_ALL, "ETH_P_PAE": ETH_P_PAE, "ETH_P_802_EX1": E
 SMALLEST_ETHERTYPE = 0x0600
 """Below this the field is an IEEE 802.3 length."""
 
-TPIDS = frozenset({0x8100, 0x88A8})
+TPID_C, TPID_S = 0x8100, 0x88A8
+TPIDS = frozenset({TPID_C, TPID_S})
 MOST_TAGS = 2
 
 ZERO = bytes(MAC_LENGTH)
