@@ -26,7 +26,7 @@ network_settings() { # the PIP_* variables as arguments of env, with pip's certi
     for name in $(compgen -e PIP_); do
         [ "$name" = PIP_CERT ] || printf '%s=%s\0' "$name" "${!name}"
     done
-    [ -z "${PIP_CERT:-}" ] || { cp "$PIP_CERT" "$root/root/pip-cert.pem" && printf 'PIP_CERT=/root/pip-cert.pem\0'; }
+    [ -z "${PIP_CERT:-}" ] || { cp "$PIP_CERT" "$root/etc/pip-cert.pem" && printf 'PIP_CERT=/etc/pip-cert.pem\0'; }
 }
 
 # runs inside new mount and process namespaces: $1 is the root, $2 the command, the rest the environment
