@@ -1,0 +1,153 @@
+"""Every frame that is not answered, counted under its reason."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab import MAC_A, MAC_B, Host
+from tests.netns.conftest import Responder, table
+from tests.netns.frames import (
+    BROADCAST,
+    DOT1AD,
+    EX1,
+    PAE,
+    PAE_GROUP,
+    REPLY,
+    ZERO,
+    Pdu,
+    Tag,
+    eapol,
+    header,
+    request,
+)
+from tests.netns.port import Port
+
+OTHER = "02:00:00:00:00:99"
+GROUPS = [BROADCAST, PAE_GROUP, "33:33:00:00:00:01"]
+PADDING = bytes(46)
+
+# By reason: what a listener for 0x88B5 alone drops.
+BAD: dict[str, list[bytes]] = {
+    "too_short": [
+        header(),
+        header() + b"\x52",
+        header() + Pdu().octets()[:39],
+        header(tags=(Tag(7),)) + Pdu().octets()[:39],
+    ],
+    "bad_magic": [header() + PADDING, request(pdu=Pdu(magic=0x4552)), header() + b"HELLO".ljust(46)],
+    "bad_version": [request(pdu=Pdu(version=version)) for version in (0, 2, 255)],
+    "bad_op": [request(pdu=Pdu(op=op)) for op in (0, 3, 255)],
+    "reply": [request(pdu=Pdu(op=REPLY)), request(dst=BROADCAST, pdu=Pdu(op=REPLY))],
+    "own_frame": [request(src=MAC_B), request(dst=BROADCAST, src=MAC_B), request(src=MAC_B, tags=(Tag(9),))],
+    "bad_source": [request(src=src) for src in [ZERO, *GROUPS]],
+    "not_for_us": [request(dst=dst) for dst in (MAC_A, OTHER, ZERO, PAE_GROUP, "33:33:00:00:00:01")],
+}
+# What a listener for ETH_P_PAE drops beside it.
+BAD_EAPOL: dict[str, list[bytes]] = {
+    "too_short": [header(ethertype=PAE) + b"\x03\xec\x00", header(ethertype=PAE) + eapol(b"RE")],
+    "bad_length": [header(ethertype=PAE) + eapol(Pdu().octets(), length=length) for length in (41, 0xFFFF)],
+    "bad_magic": [header(ethertype=PAE) + eapol(PADDING)],
+    "foreign": [header(ethertype=PAE) + eapol(Pdu().octets(), kind=kind) for kind in (0, 1, 2, 3, 4, 5, 8, 255)],
+    "not_for_us": [request(dst=OTHER, ethertype=PAE)],
+    "own_frame": [request(src=MAC_B, ethertype=PAE)],
+}
+
+
+CASES = [("ETH_P_802_EX1", EX1, BAD), ("ETH_P_PAE", PAE, BAD_EAPOL)]
+
+
+@pytest.mark.parametrize(("name", "ethertype", "bad"), CASES, ids=[case[0] for case in CASES])
+def test_drop_reasons(
+    responder: Responder, near: Port, name: str, ethertype: int, bad: dict[str, list[bytes]]
+) -> None:
+    """Of each kind none is answered, all are counted under its name, the next good one is answered."""
+    ours = responder(ethertype=name, tap="all")
+    expected: dict[str, int] = {}
+    for reason, frames in bad.items():
+        assert near.answers(*frames, ethertype=ethertype) == [], reason
+        expected[reason] = len(frames)
+        listener = ours.listener()
+        assert listener["dropped"] == expected
+        assert listener["received"] == sum(expected.values()) + listener["replied"]
+    assert listener["replied"] == len(bad)
+
+
+def test_what_the_filter_keeps_away(responder: Responder, near: Port) -> None:
+    """Under ETH_P_ALL a frame without the magic never reaches the daemon, so it is not counted either."""
+    ours = responder(ethertype="ETH_P_ALL")
+    foreign = [
+        *BAD["bad_magic"],
+        *BAD_EAPOL["foreign"],
+        header(ethertype=0x0800) + PADDING,
+        header(ethertype=0x2E),
+    ]
+    assert near.answers(*foreign, *BAD["too_short"][:2]) == []
+    assert ours.listener()["received"] == 1
+
+
+def test_length_field_is_no_ethertype(responder: Responder, near: Port) -> None:
+    """An IEEE 802.3 frame whose payload begins like a request is not answered."""
+    ours = responder(ethertype="ETH_P_ALL")
+    assert near.answers(header(ethertype=46) + request()[14:], header(ethertype=0x05FF) + request()[14:]) == []
+    assert ours.listener()["replied"] == 1
+
+
+def test_other_ethertypes_are_not_heard(responder: Responder, near: Port) -> None:
+    """A listener for 0x88B5 leaves requests under others alone."""
+    ours = responder(ethertype="ETH_P_802_EX1", tap="all")
+    assert near.answers(request(ethertype=PAE), request(ethertype=0x88B6)) == []
+    assert ours.listener()["received"] == 1
+
+
+def test_allow_list(responder: Responder, near: Port) -> None:
+    """Only those who are named are answered, broadcast or not."""
+    ours = responder(allow=[MAC_A, OTHER])
+    strangers = [request(src="02:00:00:00:00:98"), request(dst=BROADCAST, src="02:00:00:00:00:98")]
+    assert near.answers(*strangers) == []
+    assert len(near.answers(request(src=OTHER))) == 1
+    assert ours.listener()["dropped"] == {"not_allowed": 2}
+
+
+def test_longer_than_the_mtu(two_hosts: tuple[Host, Host], responder: Responder, near: Port) -> None:
+    """A frame that could not go back is not answered; one octet less can."""
+    two_hosts[0].ip("link", "set", "eth1", "mtu", "1600")
+    ours = responder(tap="all")
+    # The cable lets four octets more pass than the MTU's: room for a tag, which these have not.
+    long = [request(size=size) for size in (1515, 1518)]
+    assert near.answers(*long) == []
+    assert ours.listener()["dropped"] == {"too_long": 2}
+    (reply,) = near.answers(request(size=1514))
+    assert len(reply) == 1514
+    (reply,) = near.answers(request(size=1514, tags=(Tag(5),)))
+    assert len(reply) == 1518
+
+
+def test_reply_that_the_kernel_refuses(two_hosts: tuple[Host, Host], responder: Responder, near: Port) -> None:
+    """Room for a tag above the MTU is given to 0x8100 alone: under 0x88A8 the reply fails, counted by errno."""
+    two_hosts[0].ip("link", "set", "eth1", "mtu", "1600")
+    ours = responder(tap="all")
+    assert near.answers(request(size=1514, tags=(Tag(5, tpid=DOT1AD),))) == []
+    assert near.answers(request(size=1510, tags=(Tag(5, tpid=DOT1AD),))) != []
+    listener = ours.listener()
+    assert listener["dropped"] == {"transmit_error": 1}
+    assert listener["transmit_errors"] == {"EMSGSIZE": 1}
+    assert listener["received"] == listener["replied"] + 1
+
+
+def test_stats_tell_the_same(responder: Responder, near: Port) -> None:
+    """`rawechoctl stats` has the counters of `status`, as text too."""
+    ours = responder(ethertype="ETH_P_802_EX1")
+    near.answers(*BAD["bad_op"], *BAD["reply"])
+    (counters,) = ours.objects("stats")[0]["listeners"]
+    assert counters.items() <= ours.listener().items()
+    assert counters["dropped"] == {"bad_op": 3, "reply": 2}
+    assert "3  dropped: bad_op" in ours.ctl("stats").stdout
+
+
+def test_two_listeners_on_one_interface(two_hosts: tuple[Host, Host], responder: Responder, near: Port) -> None:
+    """Each hears its EtherType, and each request is answered once."""
+    ours = responder(ethertype="ETH_P_802_EX1")
+    assert ours.reload(table(ethertype="ETH_P_802_EX1") + table(ethertype="ETH_P_PAE")).returncode == 0
+    near.send(request(), request(ethertype=PAE), request(dst=BROADCAST))
+    assert len(near.settle() + near.settle(PAE)) == 3
+    assert [ours.listener(index)["replied"] for index in (0, 1)] == [3, 2]

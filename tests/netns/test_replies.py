@@ -1,0 +1,92 @@
+"""What an answer looks like, and who gets one."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.lab import MAC_A, MAC_B, Host
+from tests.netns.conftest import Responder
+from tests.netns.frames import BROADCAST, EX1, EX2, PAE, PAE_GROUP, Pdu, answered, parse, request
+from tests.netns.port import Port
+
+SECOND = 1_000_000_000
+A_DAY = 86_400 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("listener", "ethertype"),
+    [("ETH_P_ALL", EX1), ("ETH_P_ALL", EX2), ("ETH_P_ALL", PAE), ("ETH_P_PAE", PAE), ("ETH_P_802_EX1", EX1)],
+)
+def test_reply_is_the_request_byte_for_byte(
+    responder: Responder, near: Port, listener: str, ethertype: int
+) -> None:
+    """But for the addresses, op, responder_seq, t2 and t3; neither longer nor shorter."""
+    responder(ethertype=listener)
+    for size in (60, 61, 777, 1513, 1514):
+        asked = request(ethertype=ethertype, size=size)
+        near.send(asked)
+        reply = near.receive()
+        assert len(reply) == size
+        assert reply == answered(asked, MAC_B, parse(reply).pdu)
+
+
+def test_padding_comes_back_too(responder: Responder, near: Port) -> None:
+    """Octets behind the PDU that no length field accounts for are returned as they came."""
+    responder()
+    for ethertype in (EX1, PAE):
+        asked = request(ethertype=ethertype, size=58) + b"\xde\xad\xbe\xef"
+        near.send(asked)
+        reply = near.receive()
+        assert reply == answered(asked, MAC_B, parse(reply).pdu)
+
+
+def test_responder_stamps_and_counts(responder: Responder, near: Port) -> None:
+    """responder_seq counts a session's requests; t2 <= t3, both on the machine's own clock."""
+    responder()
+    for count, session in [(1, 10), (2, 10), (1, 11), (3, 10)]:
+        began = time.time_ns()
+        near.send(request(pdu=Pdu(session=session, seq=700 + count)))
+        pdu = parse(near.receive()).pdu
+        assert (pdu.session, pdu.seq, pdu.responder_seq) == (session, 700 + count, count)
+        assert began - SECOND <= pdu.t2 <= pdu.t3 <= time.time_ns()
+
+
+def test_sessions_are_a_peers_own(responder: Responder, near: Port) -> None:
+    """Two peers that chose the same session number do not count for one another."""
+    responder()
+    near.send(request(), request(src="02:00:00:00:00:77"), request())
+    assert [parse(near.receive()).pdu.responder_seq for _ in range(3)] == [1, 1, 2]
+
+
+def test_t1_is_the_initiators_business(responder: Responder, near: Port) -> None:
+    """Any value is returned, however far off the responder's clock."""
+    responder()
+    for t1 in (0, 1, A_DAY, 2**64 - 1):
+        near.send(request(pdu=Pdu(t1=t1, seq=2**32 - 1)))
+        pdu = parse(near.receive()).pdu
+        assert (pdu.seq, pdu.t1) == (2**32 - 1, t1)
+
+
+def test_group_requests_get_a_unicast_reply(responder: Responder, near: Port) -> None:
+    """From the interface's own MAC to the asker's: never with a group for a source."""
+    responder()
+    for group in (BROADCAST, PAE_GROUP):
+        for ethertype in (EX1, PAE):
+            near.send(request(dst=group, ethertype=ethertype))
+            reply = parse(near.receive())
+            assert (reply.dst, reply.src) == (MAC_A, MAC_B)
+
+
+def test_both_directions_at_once(two_hosts: tuple[Host, Host], responder: Responder, near: Port) -> None:
+    """A daemon that probes is no worse a responder, and hears its own replies as replies only."""
+    ours = responder()
+    near.send(request())
+    near.receive()
+    probing = ours.probe("-c", "1", "-W", "0.2", MAC_A)  # nobody answers there
+    assert (probing["sent"], probing["lost"]) == (1, 1)
+    near.receive()  # the probe's request
+    near.send(request())
+    assert parse(near.receive()).pdu.responder_seq == 2
+    assert ours.listener()["dropped"] == {}
