@@ -14,7 +14,7 @@ help: ## show this list
 setup: ## install what is missing and make .venv with both programs
 	@packaging/setup.sh
 
-demo: setup ## two hosts, a daemon in each, a probe from one to the other (as root or with sudo)
+demo: setup ## two hosts, a daemon in each, a probe from one to the other
 	@packaging/demo.sh
 
 test: setup ## every test (all of them as root; PYTEST_ARGS="-k probe" picks some)

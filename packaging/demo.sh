@@ -14,14 +14,18 @@ die() { printf 'demo: %s\n' "$*" >&2; exit 1; }
 
 outside() {
     # each dies with its parent: unshare(1) alone would ignore SIGTERM and outlive us
-    local root=() world=(setpriv --pdeathsig KILL unshare --mount --pid --net --fork --kill-child --mount-proc)
+    local world=(setpriv --pdeathsig KILL unshare --mount --pid --net --fork --kill-child --mount-proc)
     "${SELF%/*}/setup.sh"
     if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo >/dev/null || die "making network namespaces needs root, and there is no sudo: run it as root"
-        root=(sudo)
+        if "${world[@]}" --map-root-user mount -t sysfs sysfs /sys 2>/dev/null; then
+            world+=(--map-root-user) # root of a user namespace is enough
+        else
+            command -v sudo >/dev/null || die "needs root to make network namespaces, and there is no sudo: run it as root"
+            world=(sudo "${world[@]}")
+        fi
     fi
-    "${root[@]}" "${world[@]}" true || die "root may not make namespaces here (a container without CAP_SYS_ADMIN?)"
-    "${root[@]}" "${world[@]}" "$SELF" inside
+    "${world[@]}" true || die "root may not make namespaces here (a container without CAP_SYS_ADMIN?)"
+    "${world[@]}" "$SELF" inside
 }
 
 declare -A first # the process that keeps the host's namespaces, by the host's name
@@ -46,8 +50,10 @@ cable() {
     ip link add eth0 address 02:00:00:00:00:0a netns "${first[left]}" type veth \
         peer name eth0 address 02:00:00:00:00:0b netns "${first[right]}" ||
         die "the kernel has no veth devices (CONFIG_VETH; or: modprobe veth)"
-    for host in left right; do # without IPv6 addresses: Ethernet is all there is
-        on $host ip link set eth0 addrgenmode none up
+    for host in left right; do
+        # Ethernet is all there is: no IPv6 address, which the kernel would announce in frames of its own
+        [ ! -e /proc/sys/net/ipv6 ] || on $host ip link set eth0 addrgenmode none
+        on $host ip link set eth0 up
     done
 }
 
