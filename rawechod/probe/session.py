@@ -147,7 +147,8 @@ class Session:
             return Match(Verdict.DUPLICATE, number, now - request.sent_at, False, False)
         first = not request.answered_by
         self._unanswered -= first
-        request.answered_by += (responder,)
+        if len(request.answered_by) < MOST_RESPONDERS:
+            request.answered_by += (responder,)
         return Match(Verdict.REPLY, number, now - request.sent_at, self._reordered(number, responder), first)
 
     def _too_late(self, number: int, now: int) -> Match:
