@@ -1,0 +1,200 @@
+"""Which reply belongs to which request: duplicates, reordering (RFC 4737), late ones, wrapped numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rawechod.probe import session as module
+from rawechod.probe.session import MOST_RESPONDERS, Match, Plan, Session, Verdict
+
+MS = 1_000_000
+SECOND = 1000 * MS
+A, B, C = (bytes([2, 0, 0, 0, 0, last]) for last in (1, 2, 3))
+REPLY, DUPLICATE, LATE = Verdict.REPLY, Verdict.DUPLICATE, Verdict.LATE
+
+
+def started(sent: int, group: bool = False, timeout: int = SECOND) -> Session:
+    """A session that has sent some requests, one a millisecond from 0 on."""
+    session = Session(Plan(0, MS, timeout, group=group), 0)
+    for number in range(sent):
+        for due in session.due(number * MS):
+            session.sent_at(due, number * MS)
+    assert session.sent == sent
+    return session
+
+
+def arrive(session: Session, seq: int, now: int, responder: bytes = A) -> Match:
+    """A reply that finds its request."""
+    session.timed_out(now)
+    match = session.arrived(seq, responder, now)
+    assert match is not None
+    return match
+
+
+def test_reply() -> None:
+    """Its number, its time, and that it is the first."""
+    session = started(3)
+    assert arrive(session, 2, 5 * MS) == Match(REPLY, 2, 4 * MS, False, True)
+    assert session.outstanding == 2
+
+
+def test_duplicates() -> None:
+    """Every further one of the same responder; the request is answered once."""
+    session = started(1)
+    verdicts = [arrive(session, 1, 5 * MS).verdict for _ in range(3)]
+    assert verdicts == [REPLY, DUPLICATE, DUPLICATE]
+    assert session.outstanding == 0
+    assert arrive(session, 1, 9 * MS) == Match(DUPLICATE, 1, 9 * MS, False, False)
+
+
+def test_duplicate_after_the_timeout() -> None:
+    """The request was answered in time: a copy that takes long is still a duplicate, its time unknown."""
+    session = started(1)
+    arrive(session, 1, MS)
+    assert arrive(session, 1, 5 * SECOND) == Match(DUPLICATE, 1, 0, False, False)
+
+
+@pytest.mark.parametrize(
+    ("arriving", "reordered"),
+    [
+        ((1, 2, 3, 4, 5), ()),
+        ((1, 5, 2, 3, 4, 6), (2, 3, 4)),
+        ((1, 3, 2, 4), (2,)),
+        ((5, 4, 3, 2, 1), (4, 3, 2, 1)),
+        ((2, 3, 5, 6), ()),
+        ((6, 1), (1,)),
+    ],
+)
+def test_reordering(arriving: tuple[int, ...], reordered: tuple[int, ...]) -> None:
+    """RFC 4737: reordered is what is below the next expected; a gap by itself is none."""
+    session = started(6)
+    matches = [arrive(session, seq, 10 * MS) for seq in arriving]
+    assert tuple(match.number for match in matches if match.reordered) == reordered
+
+
+def test_duplicates_are_not_reordered() -> None:
+    """A copy of an old reply is a duplicate and nothing else."""
+    session = started(3)
+    matches = [arrive(session, seq, 10 * MS) for seq in (1, 2, 3, 1, 2)]
+    assert not any(match.reordered for match in matches)
+
+
+@given(st.permutations(range(1, 9)))
+def test_reordering_against_the_definition(arriving: list[int]) -> None:
+    """For any order: below the highest that came before."""
+    session = started(8)
+    found = [arrive(session, seq, 10 * MS).reordered for seq in arriving]
+    assert found == [any(before > seq for before in arriving[:index]) for index, seq in enumerate(arriving)]
+
+
+def test_late_is_lost_already() -> None:
+    """A reply after its timeout is late with its real time, every copy of it; the request stays lost."""
+    session = started(1, timeout=10 * MS)
+    assert session.timed_out(10 * MS) == [1]
+    assert session.outstanding == 0
+    for now in (12 * MS, 15 * MS):
+        assert arrive(session, 1, now) == Match(LATE, 1, now, False, False)
+    assert session.outstanding == 0
+
+
+def test_group_members_all_reply() -> None:
+    """Each member's first answer is a reply; the first of all answers the request."""
+    session = started(2, group=True)
+    matches = [arrive(session, 1, 5 * MS, responder) for responder in (A, B, A, C)]
+    assert [match.verdict for match in matches] == [REPLY, REPLY, DUPLICATE, REPLY]
+    assert [match.first for match in matches] == [True, False, False, False]
+    assert session.outstanding == 1
+
+
+def test_group_members_are_reordered_each_for_itself() -> None:
+    """B is slower than A: that is no reordering."""
+    session = started(2, group=True)
+    order = [(1, A), (2, A), (1, B), (2, B), (2, C), (1, C)]
+    assert [arrive(session, seq, 5 * MS, mac).reordered for seq, mac in order] == [False] * 5 + [True]
+
+
+def test_slow_group_member() -> None:
+    """After the timeout of a request that others answered, a member's answer is late, not a duplicate."""
+    session = started(1, group=True)
+    arrive(session, 1, MS, A)
+    assert arrive(session, 1, 2 * SECOND, B).verdict is LATE
+
+
+@pytest.mark.parametrize("seq", [0, 4, 5, 1000, 2**31, 2**32 - 1])
+def test_replies_to_nothing(seq: int) -> None:
+    """Numbers that were not sent match nothing."""
+    session = started(3)
+    assert session.arrived(seq, A, 5 * MS) is None
+    assert session.outstanding == 3
+
+
+def test_nothing_sent() -> None:
+    """Before the first request nothing matches."""
+    session = Session(Plan(1, SECOND, SECOND), 0)
+    assert [session.arrived(seq, A, 0) for seq in (0, 1, 2**32 - 1)] == [None] * 3
+
+
+def test_numbers_wrap() -> None:
+    """Behind seq 4294967295 comes 0; replies on both sides of it find their requests, in order."""
+    session = started(0)
+    session._last = 2**32 - 3
+    sent = [number for now in range(5) for number in session.due(now * MS)]
+    assert [number & 0xFFFFFFFF for number in sent] == [2**32 - 2, 2**32 - 1, 0, 1, 2]
+    for number in sent:
+        session.sent_at(number, 0)
+    matches = [arrive(session, seq, 9 * MS) for seq in (2**32 - 2, 0, 2**32 - 1, 1)]
+    assert [match.number - 2**32 for match in matches] == [-2, 0, -1, 1]
+    assert [match.reordered for match in matches] == [False, False, True, False]
+
+
+def test_memory_for_the_lost_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the latest of the lost are recognised when they come late."""
+    monkeypatch.setattr(module, "MOST_LOST_KEPT", 10)
+    session = started(100, timeout=MS)
+    session.timed_out(SECOND)
+    assert len(session._lost) == 10
+    assert arrive(session, 100, SECOND).verdict is LATE
+    assert arrive(session, 91, SECOND).verdict is LATE
+
+
+def test_memory_for_responders_is_bounded() -> None:
+    """Whoever invents sources that answer a group request neither fills the memory nor slows the rest."""
+    session = started(1, group=True)
+    for responder in _invented(5 * MOST_RESPONDERS):
+        session.arrived(1, responder, MS)
+    assert len(session._highest) <= MOST_RESPONDERS
+    assert all(len(request.answered_by) <= MOST_RESPONDERS for request in session._open.values())
+
+
+def _invented(amount: int) -> Iterable[bytes]:
+    return (bytes([6, *number.to_bytes(5)]) for number in range(amount))
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("wait"), st.integers(0, 30)),
+        st.tuples(st.just("reply"), st.integers(0, 12)),
+    ),
+    max_size=60,
+)
+
+
+@given(steps, st.booleans())
+def test_any_course_keeps_the_books(course: list[tuple[str, int]], group: bool) -> None:
+    """In any interleaving: sent = first replies + lost + outstanding, each request in one of them once."""
+    session, now = Session(Plan(10, 5 * MS, 20 * MS, group=group), 0), 0
+    answered: list[int] = []
+    lost: list[int] = []
+    for what, value in course:
+        now += value * MS if what == "wait" else 0
+        lost += session.timed_out(now)
+        for number in session.due(now):
+            session.sent_at(number, now)
+        match = session.arrived(value, A, now) if what == "reply" else None
+        answered += [match.number] if match and match.first else []
+        assert session.sent == len(answered) + len(lost) + session.outstanding
+    assert len({*answered, *lost}) == len(answered) + len(lost)
