@@ -31,7 +31,7 @@ class Histogram:
 
     def percentile(self, percent: float) -> int:
         """The middle of the bucket that `percent` of the values do not exceed; 0 where there are none."""
-        rank, seen = percent / 100 * self.total, 0
+        rank, seen = percent * self.total / 100, 0  # dividing first would miss whole ranks
         for bucket in sorted(self._buckets):
             seen += self._buckets[bucket]
             if seen >= rank:
