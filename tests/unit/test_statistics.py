@@ -1,0 +1,174 @@
+"""A probe's figures against the standard library's."""
+
+from __future__ import annotations
+
+import statistics
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rawechod.probe.histogram import Histogram
+from rawechod.probe.statistics import Moments, RttStatistics
+
+times = st.integers(0, 10**11)
+many_times = st.lists(times, min_size=1, max_size=200)
+PERCENTS = (50.0, 90.0, 99.0, 99.9)
+
+
+def nearest_rank(values: list[int], per_mille: int) -> int:
+    """The smallest value that so many per mille of the values do not exceed, in whole numbers throughout."""
+    return sorted(values)[max(-(-per_mille * len(values) // 1000), 1) - 1]
+
+
+def close(found: int, exact: int) -> bool:
+    """Within a sub-bucket: one in 64 of the octave, half of it to each side."""
+    return abs(found - exact) <= exact / 128 + 1
+
+
+@given(many_times)
+def test_moments(values: list[int]) -> None:
+    """Minimum, mean, maximum and the population's standard deviation."""
+    moments = Moments()
+    for value in values:
+        moments.record(value)
+    found = moments.values()
+    assert found is not None
+    assert (found.min, found.max) == (min(values), max(values))
+    assert found.mean == pytest.approx(statistics.fmean(values), rel=1e-9, abs=0.1)
+    assert found.stddev == pytest.approx(statistics.pstdev(values), rel=1e-6, abs=0.1)
+
+
+def test_moments_keep_small_differences_of_large_values() -> None:
+    """Welford: a spread of nanoseconds around an hour is not lost."""
+    moments = Moments()
+    for value in (3_600_000_000_001, 3_600_000_000_003):
+        moments.record(value)
+    found = moments.values()
+    assert found is not None
+    assert (found.mean, found.stddev) == (3_600_000_000_002.0, 1.0)
+
+
+@given(many_times, st.sampled_from(PERCENTS))
+def test_percentile(values: list[int], percent: float) -> None:
+    """Within 1 % of the nearest rank in the sorted list."""
+    histogram = Histogram()
+    for value in values:
+        histogram.record(value)
+    assert histogram.total == len(values)
+    assert close(histogram.percentile(percent), nearest_rank(values, int(percent * 10)))
+
+
+@pytest.mark.parametrize("amount", [1, 10, 100, 1000, 2000, 10_000, 30_000])
+def test_percentile_hits_its_rank(amount: int) -> None:
+    """The rank is exact: with p99.9 of 1000 values the 999th and not the 1000th, whatever floats make of it."""
+    values = [*range(amount - 1), 10**9]
+    histogram = Histogram()
+    for value in values:
+        histogram.record(value)
+    for percent in PERCENTS:
+        exact = nearest_rank(values, int(percent * 10))
+        assert close(histogram.percentile(percent), exact), (percent, exact)
+
+
+@given(st.integers(0, 2**40))
+def test_one_value_is_kept_to_better_than_a_percent(value: int) -> None:
+    """Any percentile of one value is that value."""
+    histogram = Histogram()
+    histogram.record(value)
+    for percent in PERCENTS:
+        assert abs(histogram.percentile(percent) - value) <= value / 100
+
+
+@given(st.integers(0, 127))
+def test_small_values_are_exact(value: int) -> None:
+    """Below 128 each value has a bucket."""
+    histogram = Histogram()
+    histogram.record(value)
+    assert histogram.percentile(50) == value
+
+
+@given(st.lists(times, max_size=100), st.lists(times, max_size=100))
+def test_merged_histograms(left: list[int], right: list[int]) -> None:
+    """Two merged are one that has seen all."""
+    merged, other, whole = Histogram(), Histogram(), Histogram()
+    for value in left:
+        merged.record(value)
+    for value in right:
+        other.record(value)
+    for value in left + right:
+        whole.record(value)
+    merged.merge(other)
+    assert merged.total == whole.total
+    assert [merged.percentile(p) for p in PERCENTS] == [whole.percentile(p) for p in PERCENTS]
+
+
+def test_negative_counts_as_zero_and_empty_is_zero() -> None:
+    """The histogram's edges."""
+    histogram = Histogram()
+    assert histogram.percentile(50) == 0
+    histogram.record(-5)
+    assert (histogram.percentile(50), histogram.total) == (0, 1)
+
+
+def test_memory_depends_on_the_spread() -> None:
+    """A hundred thousand values between 10 and 20 us fill at most one octave's buckets and a few more."""
+    histogram = Histogram()
+    for number in range(100_000):
+        histogram.record(10_000 + number % 10_000)
+    assert len(histogram._buckets) <= 2 * 64
+
+
+def recorded(*answers: tuple[int, int]) -> RttStatistics:
+    """Statistics of (number, rtt)."""
+    found = RttStatistics()
+    for number, rtt in answers:
+        found.record(number, rtt)
+    return found
+
+
+def test_nothing_came() -> None:
+    """No figures."""
+    assert recorded().rtt() is None
+    assert recorded().ipdv() is None
+
+
+@given(many_times)
+def test_rtt_figures(values: list[int]) -> None:
+    """Percentiles lie between minimum and maximum, in order, near the nearest rank."""
+    found = recorded(*enumerate(values, 1)).rtt()
+    assert found is not None
+    percentiles = [found.p50, found.p90, found.p99, found.p999]
+    assert [found.min, *percentiles, found.max] == sorted([found.min, *percentiles, found.max])
+    for percent, value in zip(PERCENTS, percentiles, strict=True):
+        assert close(value, nearest_rank(values, int(percent * 10)))
+
+
+def test_one_value_is_exact_in_all_figures() -> None:
+    """The bucket's middle never lies outside of what was seen."""
+    found = recorded((1, 123_457)).rtt()
+    assert found is not None
+    assert {found.min, found.max, found.p50, found.p90, found.p99, found.p999} == {123_457}
+    assert (found.mean, found.stddev) == (123_457.0, 0.0)
+
+
+@given(many_times)
+def test_ipdv_of_a_complete_run(values: list[int]) -> None:
+    """The signed differences of neighbours."""
+    differences = [later - earlier for earlier, later in zip(values, values[1:], strict=False)]
+    found = recorded(*enumerate(values, 1)).ipdv()
+    if not differences:
+        assert found is None
+        return
+    assert found is not None
+    assert (found.min, found.max) == (min(differences), max(differences))
+    assert found.mean == pytest.approx(statistics.fmean(differences), rel=1e-6, abs=0.1)
+    assert found.stddev == pytest.approx(statistics.pstdev(differences), rel=1e-6, abs=0.1)
+
+
+def test_ipdv_skips_gaps() -> None:
+    """Only requests with consecutive numbers are compared: a lost one between them leaves two gaps."""
+    found = recorded((1, 100), (2, 130), (4, 500), (5, 490)).ipdv()
+    assert found is not None
+    assert (found.min, found.mean, found.max) == (-10, 10.0, 30)
+    assert recorded((1, 100), (3, 200), (5, 300)).ipdv() is None
