@@ -30,6 +30,8 @@ find_missing() {
     need python3-dev "builds systemd-python" test -e "$header"
     need gcc "builds systemd-python and the C peers of the tests" command -v gcc
     need libc6-dev "the same" test -e /usr/include/stdio.h
+    need clang "builds the kernel engine" command -v clang
+    need libbpf-dev "the same, and loads it" test -e /usr/include/bpf/bpf_helpers.h
     need pkg-config "finds libsystemd" command -v pkg-config
     need libsystemd-dev "builds systemd-python" test -e /usr/include/systemd/sd-journal.h
     need iproute2 "makes the demo's and the tests' network namespaces" command -v ip
@@ -81,13 +83,24 @@ python=$(find_python)
 find_missing
 [ ${#missing[@]} -eq 0 ] || install_missing
 
+build_native() { # the parts in C, anew when their sources changed
+    local stamp
+    stamp=$(cat setup.py rawechod/echo/*.[ch] rawechod/echo/{constants,counters,limiter}.py rawechod/wire/*.py | sha256sum)
+    [ "$(cat .venv/native 2>/dev/null)" = "$stamp" ] && return
+    quietly "could not build the parts in C (see above)" .venv/bin/python setup.py build_ext --inplace
+    echo "$stamp" >.venv/native
+}
+
 stamp=$({
     printf '%s\n' "$PWD" "$python" "$("$python" --version)"
     sed '/^\[tool\.pytest/,$d' pyproject.toml # what follows there installs nothing
     cat packaging/constraints.txt packaging/setup.sh
     grep __version__ rawechod/__init__.py
 } | sha256sum)
-[ "$(cat .venv/stamp 2>/dev/null)" = "$stamp" ] && exit 0
-make_venv
-echo "$stamp" >.venv/stamp
-say "done: .venv/bin/rawechod and .venv/bin/rawechoctl"
+if [ "$(cat .venv/stamp 2>/dev/null)" != "$stamp" ]; then
+    make_venv
+    build_native
+    echo "$stamp" >.venv/stamp
+    say "done: .venv/bin/rawechod and .venv/bin/rawechoctl"
+fi
+build_native

@@ -112,3 +112,29 @@ LOG_LOST = Event("log_lost", "warning", "{count} journal entries were not writte
 FAILED = Event("failed", "critical", "Internal error in {place}; please report it")
 
 EVENTS = tuple(value for value in list(globals().values()) if isinstance(value, Event))
+
+FIELDS = {
+    "event": "the kind of entry",
+    "interface": "the interface that it is about",
+    "ethertype": "the listener's EtherType",
+    "mac": "the interface's MAC address",
+    "mtu": "the interface's MTU",
+    "mode": "the listener's mode: `echo` or `hello`",
+    "engine": "what answers",
+    "hint": "what became of an interface that is gone, where that is known",
+    "bridge": "the bridge that the interface is a port of",
+    "problem": "what is wrong, a sentence",
+    "config": "where the configuration came from",
+    "version": "the daemon's version",
+    "signal": "the signal that ended the daemon",
+    "uid": "the user of a control client",
+    "method": "the control method that was called",
+    "operator": "a user or @group that `control.operators` names",
+    "target": "whom a probe asked: a MAC or a group address",
+    "sent": "requests of a probe",
+    "received": "those of them that were answered in time",
+    "lost": "those of them that were not",
+    "count": "how many entries were lost",
+    "place": "the part of the daemon that failed",
+}
+"""The entries' own fields, `RAWECHO_` and these names in upper case, and what they mean."""

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from rawechod.reasons import DropReason
 
+MOST_SESSIONS = 4096
+"""Sessions whose requests are counted."""
+
 
 @dataclass(frozen=True, slots=True)
 class CounterValues:
@@ -52,7 +55,7 @@ class SessionTable:
     SILENCE = 60_000_000_000
     """Nanoseconds after which a session may be forgotten."""
 
-    def __init__(self, capacity: int = 4096) -> None:
+    def __init__(self, capacity: int = MOST_SESSIONS) -> None:
         self._capacity = capacity
         self._sessions: OrderedDict[tuple[bytes, int], tuple[int, int]] = OrderedDict()
 

@@ -1,20 +1,20 @@
-"""AF_PACKET in batches -> reflector -> AF_PACKET."""
+"""AF_PACKET in batches -> reflector -> AF_PACKET.
+
+Where the compiled part is there it answers the valid requests, and the reflector only sees the rest.
+"""
 
 from __future__ import annotations
 
 import errno
 import time
+from collections.abc import Iterable
+from typing import NamedTuple
 
+from rawechod.echo import accelerator, native
+from rawechod.echo.accelerator import Accelerator
 from rawechod.echo.counters import Counters
 from rawechod.echo.reflector import Arrival, Instant, Policy, Reflecting, Reply
-from rawechod.packet.batch import (
-    BATCH,
-    PACKET_OTHERHOST,
-    PACKET_OUTGOING,
-    BatchReceiver,
-    BatchSender,
-    Received,
-)
+from rawechod.packet.batch import BATCH, PACKET_OTHERHOST, PACKET_OUTGOING, BatchReceiver, BatchSender, Received
 from rawechod.packet.socket import Options, kernel_drops, open_socket
 from rawechod.reactor import Reactor
 from rawechod.wire import ethernet
@@ -22,39 +22,53 @@ from rawechod.wire import ethernet
 NAME = "epoll"
 ROUNDS = 4
 """Batches a wake-up, so that control and probes are not starved."""
+OUR_FAULTS = frozenset({errno.EBADF, errno.EFAULT, errno.EINVAL, errno.EMSGSIZE, errno.ENOTSOCK})
+"""Errors of recvmmsg that no interface causes: going on would be a busy loop."""
+
+
+class Duty(NamedTuple):
+    """What an engine answers, and how; made anew with the policy."""
+
+    policy: Policy
+    reflector: Reflecting
+    fast: native.Settings | None
+    """For the parts in C; None where they do not know this kind of listener."""
 
 
 class EpollEngine:
     """Answers on one interface with one socket, from the reactor."""
 
-    def __init__(
-        self,
-        reactor: Reactor,
-        ifindex: int,
-        options: Options,
-        reflector: Reflecting,
-        counters: Counters,
-        mtu: int,
-    ) -> None:
+    def __init__(self, reactor: Reactor, ifindex: int, options: Options, duty: Duty, counters: Counters) -> None:
         """Raises PrivilegeError or InterfaceError."""
         self._reactor = reactor
-        self._reflector = reflector
         self._counters = counters
+        self._duty = duty
         self._socket = open_socket(ifindex, options)
         self._sender = BatchSender(self._socket)
+        self._receiver: BatchReceiver | None = None
+        self._accelerator: Accelerator | None = None
         self._kernel_drops = 0
-        self.resize(mtu)
+        self._expect(duty)
         reactor.register(self._socket.fileno(), self._ready)
 
-    def resize(self, mtu: int) -> None:
-        """Expect frames of an interface with this MTU."""
-        size = mtu + ethernet.HEADER_LENGTH + ethernet.MOST_TAGS * ethernet.TAG_LENGTH
-        self._receiver = BatchReceiver(self._socket, size)
+    @property
+    def name(self) -> str:
+        """What answers, for people."""
+        return NAME
 
-    def adopt(self, policy: Policy) -> None:
+    def adopt(self, duty: Duty) -> None:
         """Follow a change of the interface that needs no other socket."""
-        self._reflector.adopt(policy)
-        self.resize(policy.mtu)
+        resized = duty.policy.mtu != self._duty.policy.mtu
+        self._duty = duty
+        if resized:
+            self._expect(duty)
+        elif self._accelerator and duty.fast:
+            self._accelerator.adopt(duty.fast)
+
+    def flush(self) -> None:
+        """Bring the counters up to date."""
+        if self._accelerator:
+            self._accelerator.flush(self._counters)
 
     def kernel_drops(self) -> int:
         """Frames that found the receive buffer full, since this socket was opened."""
@@ -64,32 +78,72 @@ class EpollEngine:
     def close(self) -> None:
         """Stop answering."""
         self._reactor.unregister(self._socket.fileno())
+        self._release()
         self._socket.close()
+
+    def _expect(self, duty: Duty) -> None:
+        """Have buffers for frames of an interface with this MTU."""
+        self._release()
+        size = duty.policy.mtu + ethernet.HEADER_LENGTH + ethernet.MOST_TAGS * ethernet.TAG_LENGTH
+        if duty.fast and accelerator.available():
+            self._accelerator = Accelerator(self._socket, size, duty.fast)
+        else:
+            self._receiver = BatchReceiver(self._socket, size)
+
+    def _release(self) -> None:
+        if self._accelerator:
+            self._accelerator.flush(self._counters)
+            self._accelerator.close()
+        self._accelerator = self._receiver = None
 
     def _ready(self, _events: int) -> None:
         for _ in range(ROUNDS):
             try:
-                batch = self._receiver.receive()
-            except OSError:
-                continue  # ENETDOWN once after the interface went down or away; rtnetlink tells the rest.
-            if batch:
-                self._answer(batch)
-            if len(batch) < BATCH:
+                count = self._serve()
+            except OSError as error:
+                # ENETDOWN once after the interface went down or away; rtnetlink tells the rest.
+                if error.errno in OUR_FAULTS:
+                    raise
+                continue
+            if count < BATCH:
                 break
 
+    def _serve(self) -> int:
+        """Serve one batch: its length."""
+        if self._accelerator:
+            return self._serve_fast(self._accelerator)
+        assert self._receiver
+        batch = self._receiver.receive()
+        self._answer(batch)
+        return len(batch)
+
+    def _serve_fast(self, fast: Accelerator) -> int:
+        count = fast.serve()
+        refused = fast.refused
+        if refused:
+            self._counters.replied -= len(refused)
+            self._count_refused(refused)
+        self._answer(fast.unhandled)
+        return count
+
     def _answer(self, batch: list[Received]) -> None:
+        if not batch:
+            return
         self._counters.received += len(batch)
         replies: list[bytes] = []
         for received in batch:
             now = Instant(time.monotonic_ns(), time.time_ns())
-            answer = self._reflector.reflect(received.frame, _arrival(received), now)
+            answer = self._duty.reflector.reflect(received.frame, _arrival(received), now)
             if isinstance(answer, Reply):
                 replies.append(answer.frame)
             else:
                 self._counters.drop(answer.reason)
         refused = self._sender.send(replies)
         self._counters.replied += len(replies) - len(refused)
-        for _, code in refused:
+        self._count_refused(code for _, code in refused)
+
+    def _count_refused(self, codes: Iterable[int]) -> None:
+        for code in codes:
             self._counters.transmit_error(errno.errorcode.get(code, str(code)))
 
 

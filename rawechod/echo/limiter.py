@@ -10,21 +10,24 @@ BURST = SECOND // 20
 SMALLEST_BURST = 64
 """Frames; so that low rates still pass a probe's start."""
 
+MOST_PEERS = 16_384
+"""Source MACs with a rate limit of their own."""
+
 
 class Limiter:
     """A token bucket for one listener: `rate` frames a second on average, 0 = no limit."""
 
     def __init__(self, rate: int) -> None:
-        self._cost = SECOND // rate if rate else 0
-        self._tolerance = max(BURST, SMALLEST_BURST * self._cost)
+        self.cost = SECOND // rate if rate else 0
+        self.tolerance = max(BURST, SMALLEST_BURST * self.cost)
         self._due = 0
 
     def admits(self, now: int) -> bool:
         """Take a token at `now` (monotonic, nanoseconds); False where there is none."""
         due = max(self._due, now)
-        if due - now > self._tolerance:
+        if due - now > self.tolerance:
             return False
-        self._due = due + self._cost
+        self._due = due + self.cost
         return True
 
     def idle(self, now: int) -> bool:
@@ -39,7 +42,7 @@ class PeerLimiter:
     one bucket of all strangers: an attacker who invents sources gains nothing by it.
     """
 
-    def __init__(self, rate: int, capacity: int = 16_384) -> None:
+    def __init__(self, rate: int, capacity: int = MOST_PEERS) -> None:
         self._rate = rate
         self._capacity = capacity
         self._buckets: OrderedDict[bytes, Limiter] = OrderedDict()

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from rawechod import events, journal
 from rawechod.config import Echo
-from rawechod.echo import epoll_engine
+from rawechod.echo import epoll_engine, native
 from rawechod.echo.counters import Counters
-from rawechod.echo.epoll_engine import EpollEngine
+from rawechod.echo.epoll_engine import Duty, EpollEngine
 from rawechod.echo.hello import HelloReflector
 from rawechod.echo.reflector import Policy, Reflector
 from rawechod.errors import InterfaceError
@@ -84,6 +84,8 @@ class Listener:
 
     def status(self) -> ListenerStatus:
         """How it stands."""
+        if self._engine:
+            self._engine.flush()
         link, settings, counters = self._link, self.settings, self._counters.values()
         engine_drops = self._engine.kernel_drops() if self._engine else 0
         return ListenerStatus(
@@ -111,13 +113,12 @@ class Listener:
             self._problem = "it does not speak Ethernet" if link else ""
             return
         if self._engine and before and self._same_socket(before, link):
-            self._engine.adopt(self._policy(link))
+            self._engine.adopt(self._duty(link))
             return
         self.close()
-        self._reflector.adopt(self._policy(link))
         try:
             self._engine = EpollEngine(
-                self._reactor, link.ifindex, self._options(link), self._reflector, self._counters, link.mtu
+                self._reactor, link.ifindex, self._options(link), self._duty(link), self._counters
             )
             self._problem = ""
         except InterfaceError as error:
@@ -135,6 +136,14 @@ class Listener:
         port_of = link.port_of if link else ""
         everything = self._ethertype == ethernet.ETH_P_ALL or port_of in TAPPED_BEFORE_PROTOCOLS
         return "all" if everything else "protocol"
+
+    def _duty(self, link: Link) -> Duty:
+        settings = self.settings
+        policy = self._policy(link)
+        self._reflector.adopt(policy)
+        fast = settings.mode == "echo" and not settings.allow
+        limits = (settings.rate_limit, settings.peer_rate_limit)
+        return Duty(policy, self._reflector, native.settings(policy, *limits) if fast else None)
 
     def _policy(self, link: Link) -> Policy:
         return Policy(

@@ -1,0 +1,118 @@
+"""The batch engine's fast path in C (batch.c), for whoever has it built; through ctypes."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+from functools import cache
+
+from rawechod.echo import native
+from rawechod.echo.counters import Counters
+from rawechod.packet.batch import BATCH, Received
+
+VERDICTS = len(native.VERDICTS)
+
+
+class _Shared(ctypes.Structure):
+    """The first fields of `struct re_batch`."""
+
+    _fields_ = (
+        ("settings", native.Settings),
+        ("verdicts", ctypes.c_uint64 * VERDICTS),
+        ("unhandled", ctypes.c_int32 * BATCH),
+        ("refused", ctypes.c_int32 * BATCH),
+        ("unhandled_count", ctypes.c_int32),
+        ("refused_count", ctypes.c_int32),
+    )
+
+
+class _Unhandled(ctypes.Structure):
+    """`struct re_unhandled`."""
+
+    _fields_ = (
+        ("octets", ctypes.c_void_p),
+        ("received_at", ctypes.c_uint64),
+        ("kept", ctypes.c_uint32),
+        ("length", ctypes.c_uint32),
+        ("packet_type", ctypes.c_uint32),
+        ("tagged", ctypes.c_int32),
+        ("tag", ctypes.c_uint8 * 4),
+    )
+
+
+@cache
+def _library() -> ctypes.CDLL | None:
+    path = native.library("_batch")
+    if path is None:
+        return None
+    library = ctypes.CDLL(str(path))
+    library.re_batch_new.restype = ctypes.POINTER(_Shared)
+    library.re_batch_new.argtypes = (ctypes.c_int, ctypes.c_uint32)
+    library.re_batch_free.argtypes = (ctypes.POINTER(_Shared),)
+    library.re_batch_serve.argtypes = (ctypes.POINTER(_Shared),)
+    library.re_batch_look.argtypes = (ctypes.POINTER(_Shared), ctypes.c_int, ctypes.POINTER(_Unhandled))
+    return library
+
+
+def available() -> bool:
+    """Whether this installation has the compiled part."""
+    return _library() is not None
+
+
+class Accelerator:
+    """Answers valid requests on a socket; what it does not decide comes out as frames for the reflector."""
+
+    def __init__(self, sock: socket.socket, frame_size: int, settings: native.Settings) -> None:
+        library = _library()
+        assert library is not None, "ask available() first"
+        self._library = library
+        self._batch = library.re_batch_new(sock.fileno(), frame_size)
+        if not self._batch:
+            raise MemoryError
+        self._shared = self._batch.contents
+        self._shared.settings = settings
+        self._told = [0] * VERDICTS
+
+    def adopt(self, settings: native.Settings) -> None:
+        """Follow a change of the policy; buckets and sessions go on."""
+        self._shared.settings = settings
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._library.re_batch_free(self._batch)
+
+    def serve(self) -> int:
+        """Serve what has arrived, at most BATCH frames: how many. Raises OSError, as recv does."""
+        count: int = self._library.re_batch_serve(self._batch)
+        if count < 0:
+            raise OSError(-count, os.strerror(-count))
+        return count
+
+    @property
+    def refused(self) -> list[int]:
+        """The errnos of the last batch's replies that the kernel did not take."""
+        return list(self._shared.refused[: self._shared.refused_count])
+
+    @property
+    def unhandled(self) -> list[Received]:
+        """The last batch's frames that are left to the reflector."""
+        return [self._look(slot) for slot in self._shared.unhandled[: self._shared.unhandled_count]]
+
+    def flush(self, counters: Counters) -> None:
+        """Add what was counted since the last call; frames left to the reflector are counted by it."""
+        counts = list(self._shared.verdicts)
+        native.count(counters, [new - old for new, old in zip(counts, self._told, strict=True)])
+        self._told = counts
+
+    def _look(self, slot: int) -> Received:
+        frame = _Unhandled()
+        self._library.re_batch_look(self._batch, slot, ctypes.byref(frame))
+        tag = bytes(frame.tag)
+        return Received(
+            ctypes.string_at(frame.octets, frame.kept),
+            frame.length,
+            frame.packet_type,
+            (int.from_bytes(tag[:2]), int.from_bytes(tag[2:])) if frame.tagged else None,
+            frame.received_at,
+        )

@@ -1,0 +1,79 @@
+"""What Python shares with the C parts: the layout of their settings and the meaning of their verdicts."""
+
+from __future__ import annotations
+
+import ctypes
+from importlib import machinery
+from pathlib import Path
+
+from rawechod.echo.counters import Counters
+from rawechod.echo.limiter import Limiter
+from rawechod.echo.reflector import Policy
+from rawechod.reasons import DropReason
+from rawechod.wire import ethernet
+
+HERE = Path(__file__).parent
+VERDICTS: tuple[DropReason | None, ...] = (
+    None,
+    None,
+    DropReason.TOO_LONG,
+    DropReason.TAG_LOST,
+    DropReason.PEER_RATE_LIMIT,
+    DropReason.RATE_LIMIT,
+)
+"""`enum re_verdict` of reflect.h."""
+PASS, REPLY = 0, 1
+
+
+class Settings(ctypes.Structure):
+    """`struct re_settings` of reflect.h."""
+
+    _fields_ = (
+        ("mac", ctypes.c_uint64),
+        ("cost", ctypes.c_uint64),
+        ("tolerance", ctypes.c_uint64),
+        ("peer_cost", ctypes.c_uint64),
+        ("peer_tolerance", ctypes.c_uint64),
+        ("clock_offset", ctypes.c_int64),
+        ("longest", ctypes.c_uint32),
+        ("ethertype", ctypes.c_uint16),
+        ("pae_group", ctypes.c_uint8),
+        ("loopback_device", ctypes.c_uint8),
+        ("allow_listed", ctypes.c_uint8),
+        ("protocol_bound", ctypes.c_uint8),
+        ("reserved", ctypes.c_uint8 * 6),
+    )
+
+
+def settings(policy: Policy, rate_limit: int, peer_rate_limit: int, clock_offset: int = 0) -> Settings:
+    """A listener's policy and limits as C reads them."""
+    listener, peer = Limiter(rate_limit), Limiter(peer_rate_limit)
+    return Settings(
+        mac=int.from_bytes(policy.own_mac),
+        cost=listener.cost,
+        tolerance=listener.tolerance,
+        peer_cost=peer.cost,
+        peer_tolerance=peer.tolerance,
+        clock_offset=clock_offset,
+        longest=policy.mtu + ethernet.HEADER_LENGTH,
+        ethertype=policy.ethertype,
+        pae_group=ethernet.PAE_GROUP in policy.groups,
+        loopback_device=policy.loopback_device,
+        allow_listed=bool(policy.allow),
+        protocol_bound=policy.protocol_bound,
+    )
+
+
+def count(counters: Counters, verdicts: list[int]) -> None:
+    """Add what C decided, frames for each verdict; what it left to the reflector is counted there."""
+    counters.received += sum(verdicts) - verdicts[PASS]
+    counters.replied += verdicts[REPLY]
+    for reason, frames in zip(VERDICTS, verdicts, strict=True):
+        if reason and frames:
+            counters.drop(reason, frames)
+
+
+def library(name: str) -> Path | None:
+    """A compiled part of this package; None where it was built without."""
+    candidates = (HERE / f"{name}{suffix}" for suffix in machinery.EXTENSION_SUFFIXES)
+    return next((path for path in candidates if path.exists()), None)

@@ -1,0 +1,154 @@
+/* The kernel engine: answers echo requests before the host's network stack sees them (XDP).
+ *
+ * What re_decide leaves goes on to the stack, and there to the epoll engine's socket, which stays open.
+ */
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "reflect.h"
+
+struct session {
+	__u64 mac;
+	__u32 session;
+	__u32 zero;
+};
+
+struct session_state {
+	__u64 last; /* monotonic, for the daemon's sweep */
+	__u32 count;
+	__u32 zero;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct re_settings);
+} settings_map SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, RE_VERDICTS);
+	__type(key, __u32);
+	__type(value, __u64);
+} verdicts SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2); /* the listener's bucket, and the one of all peers that find the table full */
+	__type(key, __u32);
+	__type(value, __u64);
+} buckets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, RE_MOST_PEERS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, __u64);
+} peers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, RE_MOST_SESSIONS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct session);
+	__type(value, struct session_state);
+} sessions SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, RE_MOST_ALLOWED);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, __u8);
+} allow SEC(".maps");
+
+RE_INLINE int re_allowed(void *tables, __u64 mac)
+{
+	return bpf_map_lookup_elem(&allow, &mac) != 0;
+}
+
+RE_INLINE __u32 re_count_session(void *tables, __u64 mac, __u32 number, __u64 now)
+{
+	struct session key = {.mac = mac, .session = number};
+	struct session_state *state = bpf_map_lookup_elem(&sessions, &key), fresh = {.last = now, .count = 1};
+
+	if (state) {
+		state->last = now;
+		return __sync_fetch_and_add(&state->count, 1) + 1;
+	}
+	/* Full: not kept. Another CPU was quicker: the count is off by one, for this once. */
+	return bpf_map_update_elem(&sessions, &key, &fresh, BPF_NOEXIST) ? 0 : 1;
+}
+
+RE_INLINE int take(__u64 *due, __u64 now, __u64 cost, __u64 tolerance)
+{
+	int attempt;
+
+#pragma unroll
+	for (attempt = 0; attempt < 4; attempt++) {
+		__u64 old = *(volatile __u64 *)due, next = re_next_due(old, now, cost, tolerance);
+
+		if (!next)
+			return 0;
+		if (__sync_val_compare_and_swap(due, old, next) == old)
+			return 1;
+	}
+	return 0; /* four CPUs in a row were quicker: that is a flood */
+}
+
+RE_INLINE int take_from_bucket(__u32 index, __u64 now, __u64 cost, __u64 tolerance)
+{
+	__u64 *due = bpf_map_lookup_elem(&buckets, &index);
+
+	return due && take(due, now, cost, tolerance);
+}
+
+RE_INLINE int re_admit(void *tables, const struct re_settings *settings, __u64 now)
+{
+	return take_from_bucket(0, now, settings->cost, settings->tolerance);
+}
+
+RE_INLINE int re_admit_peer(void *tables, const struct re_settings *settings, __u64 mac, __u64 now)
+{
+	__u64 *due = bpf_map_lookup_elem(&peers, &mac), fresh = now + settings->peer_cost;
+
+	if (due)
+		return take(due, now, settings->peer_cost, settings->peer_tolerance);
+	if (!bpf_map_update_elem(&peers, &mac, &fresh, BPF_NOEXIST))
+		return 1;
+	return take_from_bucket(1, now, settings->peer_cost, settings->peer_tolerance);
+}
+
+SEC("xdp")
+int reflect(struct xdp_md *context)
+{
+	__u32 first = 0, verdict;
+	struct re_settings *settings = bpf_map_lookup_elem(&settings_map, &first);
+	__u64 *count;
+	__u8 *pdu;
+	struct re_frame frame = {
+		.data = (__u8 *)(long)context->data,
+		.end = (__u8 *)(long)context->data_end,
+	};
+
+	if (!settings)
+		return XDP_PASS;
+	frame.length = frame.end - frame.data;
+	frame.monotonic = bpf_ktime_get_ns();
+	frame.received_at = frame.monotonic + settings->clock_offset;
+	verdict = re_decide(0, settings, &frame, &pdu);
+	if (verdict == RE_PASS)
+		return XDP_PASS;
+	count = bpf_map_lookup_elem(&verdicts, &verdict);
+	if (count)
+		*count += 1;
+	if (verdict != RE_REPLY)
+		return XDP_DROP;
+	re_put_u64(pdu + RE_T3_OFFSET, bpf_ktime_get_ns() + settings->clock_offset);
+	return XDP_TX;
+}
+
+char _license[] SEC("license") = "Dual MIT/GPL";

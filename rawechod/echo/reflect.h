@@ -1,0 +1,173 @@
+/* The responder's fast path in C: one policy for the batch engine (batch.c) and for the kernel (reflect.bpf.c).
+ *
+ * It decides on valid echo requests to us and on nothing else. Every other frame is left (RE_PASS) to
+ * reflector.py, which knows all the reasons and counts them; the two must agree, and the tests send the same
+ * frames through all of them. The constants come from rawechod/wire, by way of the generated constants.h.
+ *
+ * Who includes this provides the tables: re_allowed, re_count_session, re_admit_peer, re_admit.
+ */
+#ifndef RAWECHO_REFLECT_H
+#define RAWECHO_REFLECT_H
+
+#include <linux/types.h>
+
+#include "constants.h"
+
+#define RE_INLINE static inline __attribute__((always_inline))
+
+/* What becomes of a frame. From RE_TOO_LONG on each is a drop reason. */
+enum re_verdict { RE_PASS, RE_REPLY, RE_TOO_LONG, RE_TAG_LOST, RE_PEER_RATE_LIMIT, RE_RATE_LIMIT, RE_VERDICTS };
+
+/* Written by the daemon; native.py has its layout. */
+struct re_settings {
+	__u64 mac;            /* our own, as re_mac reads it */
+	__u64 cost;           /* rate limits: nanoseconds a frame, 0 = none */
+	__u64 tolerance;
+	__u64 peer_cost;
+	__u64 peer_tolerance;
+	__s64 clock_offset;   /* what to add to the clock below for nanoseconds since the epoch */
+	__u32 longest;        /* octets of a frame that the MTU lets us send */
+	__u16 ethertype;      /* RE_ETH_P_ALL = every one */
+	__u8 pae_group;       /* answer its requests too */
+	__u8 loopback_device; /* addresses are zero there */
+	__u8 allow_listed;    /* only some sources are answered */
+	__u8 protocol_bound;  /* the tag of a frame for another host is gone */
+	__u8 reserved[6];
+};
+
+/* What is known of a frame beside its octets. */
+struct re_frame {
+	__u8 *data;
+	__u8 *end;
+	__u32 length;      /* more than end - data where it was cut */
+	__u8 other_host;
+	__u64 monotonic;   /* now */
+	__u64 received_at; /* nanoseconds since the epoch */
+};
+
+RE_INLINE int re_allowed(void *tables, __u64 mac);
+RE_INLINE __u32 re_count_session(void *tables, __u64 mac, __u32 session, __u64 now);
+RE_INLINE int re_admit_peer(void *tables, const struct re_settings *settings, __u64 mac, __u64 now);
+RE_INLINE int re_admit(void *tables, const struct re_settings *settings, __u64 now);
+
+RE_INLINE __u16 re_u16(const __u8 *p) { return (__u16)(p[0] << 8 | p[1]); }
+
+RE_INLINE __u32 re_u32(const __u8 *p) { return (__u32)re_u16(p) << 16 | re_u16(p + 2); }
+
+RE_INLINE __u64 re_mac(const __u8 *p) { return (__u64)re_u16(p) << 32 | re_u32(p + 2); }
+
+RE_INLINE void re_put_u32(__u8 *p, __u32 v)
+{
+	__u32 octets = __builtin_bswap32(v);
+	__builtin_memcpy(p, &octets, sizeof octets);
+}
+
+RE_INLINE void re_put_u64(__u8 *p, __u64 v)
+{
+	__u64 octets = __builtin_bswap64(v);
+	__builtin_memcpy(p, &octets, sizeof octets);
+}
+
+/* The generic cell rate algorithm: when the bucket would be full again, or 0 where this frame finds it empty. */
+RE_INLINE __u64 re_next_due(__u64 due, __u64 now, __u64 cost, __u64 tolerance)
+{
+	if (due < now)
+		due = now;
+	return due - now > tolerance ? 0 : due + cost;
+}
+
+/* The Echo PDU behind the tags, the EtherType and the envelope; 0 where there is none that we answer. */
+RE_INLINE __u8 *re_find_pdu(const struct re_frame *frame, const struct re_settings *settings, int *tagged)
+{
+	__u8 *at = frame->data + 12, *end = frame->end;
+	__u16 ethertype, length;
+	int tag;
+
+	if (at + 2 > end)
+		return 0;
+	ethertype = re_u16(at);
+	*tagged = 0;
+#pragma GCC unroll 2
+	for (tag = 0; tag < RE_MOST_TAGS; tag++) {
+		if (ethertype != RE_TPID_C && ethertype != RE_TPID_S)
+			break;
+		at += RE_TAG_LENGTH;
+		if (at + 2 > end)
+			return 0;
+		ethertype = re_u16(at);
+		*tagged = 1;
+	}
+	at += 2;
+	if (ethertype < RE_SMALLEST_ETHERTYPE)
+		return 0;
+	if (settings->ethertype != RE_ETH_P_ALL && settings->ethertype != ethertype)
+		return 0;
+	if (ethertype == RE_ETH_P_PAE) {
+		if (at + RE_EAPOL_LENGTH > end || at[1] != RE_EAPOL_TYPE)
+			return 0;
+		length = re_u16(at + 2);
+		at += RE_EAPOL_LENGTH;
+		if (length < RE_PDU_LENGTH || length > frame->length - (__u32)(at - frame->data))
+			return 0;
+	}
+	if (at + RE_PDU_LENGTH > end)
+		return 0;
+	if (re_u16(at) != RE_MAGIC || at[2] != RE_VERSION || at[RE_OP_OFFSET] != RE_REQUEST)
+		return 0;
+	return at;
+}
+
+/* Whether a request from `src` to `dst` is ours to answer. */
+RE_INLINE int re_is_for_us(void *tables, const struct re_settings *settings, __u64 dst, __u64 src)
+{
+	const __u64 group_bit = 1ULL << 40;
+
+	if (src & group_bit)
+		return 0;
+	if (!settings->loopback_device && (src == 0 || src == settings->mac))
+		return 0;
+	if (dst != settings->mac && dst != RE_BROADCAST && !(settings->pae_group && dst == RE_PAE_GROUP))
+		return 0;
+	return !settings->allow_listed || re_allowed(tables, src);
+}
+
+RE_INLINE void re_write_mac(__u8 *p, __u64 mac)
+{
+	p[0] = mac >> 40;
+	p[1] = mac >> 32;
+	re_put_u32(p + 2, (__u32)mac);
+}
+
+/* Decide on a frame; RE_REPLY has turned its octets into the reply, but for t3. `*pdu` is the PDU then. */
+RE_INLINE enum re_verdict
+re_decide(void *tables, const struct re_settings *settings, struct re_frame *frame, __u8 **pdu)
+{
+	__u32 longest = settings->longest, responder_seq;
+	__u64 dst, src;
+	int tagged;
+
+	*pdu = re_find_pdu(frame, settings, &tagged);
+	if (!*pdu)
+		return RE_PASS;
+	dst = re_mac(frame->data);
+	src = re_mac(frame->data + 6);
+	if (!re_is_for_us(tables, settings, dst, src))
+		return RE_PASS;
+	responder_seq = re_count_session(tables, src, re_u32(*pdu + RE_SESSION_OFFSET), frame->monotonic);
+	if (frame->length > longest + (tagged ? RE_TAG_LENGTH : 0))
+		return RE_TOO_LONG;
+	if (settings->protocol_bound && frame->other_host)
+		return RE_TAG_LOST;
+	if (settings->peer_cost && !re_admit_peer(tables, settings, src, frame->monotonic))
+		return RE_PEER_RATE_LIMIT;
+	if (settings->cost && !re_admit(tables, settings, frame->monotonic))
+		return RE_RATE_LIMIT;
+	re_write_mac(frame->data, src);
+	re_write_mac(frame->data + 6, settings->mac);
+	(*pdu)[RE_OP_OFFSET] = RE_OP_REPLY;
+	re_put_u32(*pdu + RE_RESPONDER_SEQ_OFFSET, responder_seq);
+	re_put_u64(*pdu + RE_T2_OFFSET, frame->received_at);
+	return RE_REPLY;
+}
+
+#endif

@@ -1,0 +1,64 @@
+"""Builds what is not Python: the batch engine's fast path and the kernel engine's program.
+
+Both are optional. Without a C compiler the batch engine works in Python alone; without clang and libbpf's
+headers there is no kernel engine. What was left out is said.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+HERE = Path(__file__).resolve().parent
+ECHO = Path("rawechod") / "echo"
+PROGRAM = "reflect.bpf.o"
+
+
+class BuildNative(build_ext):
+    """Writes constants.h first and compiles the eBPF program last."""
+
+    def run(self) -> None:
+        """Build everything that can be built here."""
+        include = Path(self.build_temp)
+        include.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "rawechod.echo.constants"]
+        (include / "constants.h").write_bytes(subprocess.run(command, cwd=HERE, check=True, stdout=-1).stdout)
+        self.include_dirs.append(str(include))
+        super().run()
+        self._build_program(include)
+
+    def _build_program(self, include: Path) -> None:
+        target = (HERE if self.inplace else Path(self.build_lib)) / ECHO / PROGRAM
+        target.parent.mkdir(parents=True, exist_ok=True)
+        clang = shutil.which("clang")
+        if not clang:
+            print("setup.py: no clang: built without the kernel engine", file=sys.stderr)
+            return
+        headers = f"/usr/include/{sysconfig.get_config_var('MULTIARCH') or ''}"
+        flags = ["-O2", "-g", "-Wall", "-target", "bpf", "-mcpu=v3", f"-I{include}", f"-I{headers}"]
+        prefix = f"-ffile-prefix-map={HERE}=."
+        source = str(HERE / ECHO / "reflect.bpf.c")
+        if subprocess.run([clang, *flags, prefix, "-c", source, "-o", str(target)], check=False).returncode:
+            print("setup.py: clang failed: built without the kernel engine (libbpf-dev?)", file=sys.stderr)
+        elif strip := shutil.which("llvm-strip"):
+            subprocess.run([strip, "-g", str(target)], check=True)
+
+
+setup(
+    cmdclass={"build_ext": BuildNative},
+    ext_modules=[
+        Extension(
+            "rawechod.echo._batch",
+            [str(ECHO / "batch.c")],
+            depends=[str(ECHO / "reflect.h")],
+            extra_compile_args=["-O2", "-Wall", "-Wextra"],
+            optional=True,
+        )
+    ],
+)
