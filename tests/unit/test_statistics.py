@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 
 import pytest
@@ -59,7 +60,7 @@ def test_percentile(values: list[int], percent: float) -> None:
     assert close(histogram.percentile(percent), nearest_rank(values, int(percent * 10)))
 
 
-@pytest.mark.parametrize("amount", [1, 10, 100, 1000, 2000, 10_000, 30_000])
+@pytest.mark.parametrize("amount", [1, 10, 100, 1000, 2000, 10_000, 130_000])
 def test_percentile_hits_its_rank(amount: int) -> None:
     """The rank is exact: with p99.9 of 1000 values the 999th and not the 1000th, whatever floats make of it."""
     values = [*range(amount - 1), 10**9]
@@ -155,7 +156,7 @@ def test_one_value_is_exact_in_all_figures() -> None:
 @given(many_times)
 def test_ipdv_of_a_complete_run(values: list[int]) -> None:
     """The signed differences of neighbours."""
-    differences = [later - earlier for earlier, later in zip(values, values[1:], strict=False)]
+    differences = [later - earlier for earlier, later in itertools.pairwise(values)]
     found = recorded(*enumerate(values, 1)).ipdv()
     if not differences:
         assert found is None
