@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -181,13 +182,7 @@ def _allowed(field: FieldInfo) -> str:
 
 def _fields_as_variables(text: str) -> str:
     """`{interface}` as the catalog writes it: @RAWECHO_INTERFACE@."""
-    for name in ("interface", "ethertype", "mac", "mode", "engine", "problem", "bridge", "uid", "operator"):
-        text = text.replace("{" + name + "}", f"@RAWECHO_{name.upper()}@")
-    return (
-        text.replace("{version}", "@RAWECHO_VERSION@")
-        .replace("{config}", "@RAWECHO_CONFIG@")
-        .replace("{hint}", "")
-    )
+    return re.sub(r"\{(\w+)\}", lambda field: f"@RAWECHO_{field[1].upper()}@", text.replace("{hint}", ""))
 
 
 if __name__ == "__main__":
