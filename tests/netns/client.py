@@ -1,0 +1,81 @@
+"""A `rawechoctl probe` that runs while the test plays the other side."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import time
+from typing import Any
+
+from tests.lab import Daemon
+
+Event = dict[str, Any]
+
+
+class Probing:
+    """Its events as they come; nothing is waited for longer than PATIENCE seconds."""
+
+    PATIENCE = 20
+
+    def __init__(self, daemon: Daemon, *arguments: str) -> None:
+        self.process = daemon.ctl_popen("--json=short", "probe", *arguments)
+        assert self.process.stdout
+        self._fd = self.process.stdout.fileno()
+        self._unread = b""
+
+    def event(self, name: str) -> Event:
+        """The next event of this name; those before it are skipped."""
+        while True:
+            event: Event = json.loads(self._line(name))
+            if event["event"] == name:
+                return event
+
+    def _line(self, name: str) -> bytes:
+        deadline = time.monotonic() + self.PATIENCE
+        while b"\n" not in self._unread:
+            ready, _, _ = select.select([self._fd], [], [], max(deadline - time.monotonic(), 0))
+            data = os.read(self._fd, 65536) if ready else b""
+            if not data:
+                raise AssertionError(f"no event {name!r}; the client said {self._errors()!r}")
+            self._unread += data
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line
+
+    def _errors(self) -> str:
+        self.process.kill()
+        return self.process.communicate()[1]
+
+    def summary(self) -> Event:
+        """The last event."""
+        return self.event("summary")
+
+    def interrupt(self) -> Event:
+        """Ctrl-C, and the summary that it brings."""
+        self.process.send_signal(signal.SIGINT)
+        return self.summary()
+
+    def wait(self) -> int:
+        """The exit status."""
+        try:
+            return self.process.wait(self.PATIENCE)
+        finally:
+            self.close()
+
+    def kill(self) -> None:
+        """SIGKILL: the client dies without a word."""
+        self.process.kill()
+        self.wait()
+
+    def close(self) -> None:
+        """End it if it still runs."""
+        with self.process:
+            self.process.kill()
+
+
+def failure(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """The exit status and the error text of a client that ends by itself."""
+    _, errors = process.communicate(timeout=Probing.PATIENCE)
+    return process.returncode, errors
