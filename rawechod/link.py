@@ -19,6 +19,8 @@ IFF_UP, IFF_LOOPBACK, IFF_LOWER_UP = 0x1, 0x8, 0x10000
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 10, 18
 IFLA_INFO_KIND, IFLA_INFO_SLAVE_KIND = 1, 4
 ARPHRD_ETHER, ARPHRD_LOOPBACK = 1, 772
+LOOPBACK_ONLY = "loopback only: set interface in /etc/rawecho/config.toml to reach the network"
+"""What to tell whoever works on a loopback device."""
 _NESTED_MASK = 0x3FFF
 _RECEIVE = 1 << 18
 

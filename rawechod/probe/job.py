@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from rawechod.durations import UNITS
 from rawechod.errors import InterfaceError
-from rawechod.link import Link
+from rawechod.link import LOOPBACK_ONLY, Link
 from rawechod.packet.filter import hello_filter, probe_filter
 from rawechod.probe.codec import Codec, EchoCodec, HelloCodec
 from rawechod.probe.events import Arrived, Lost, ProbeEvent, Start, Summary, Using
@@ -69,8 +69,9 @@ class Job:
         """Of a search that had no request left while its first answer's grace lasted."""
         target = order.target or self._group()
         self._runner = self._run(target, order.target is None)
-        name = ethernet.format_mac(target)
-        self._tell(Start(order.link.name, ethernet.format_ethertype(order.ethertype), name, order.size))
+        name, ethertype = ethernet.format_mac(target), ethernet.format_ethertype(order.ethertype)
+        note = LOOPBACK_ONLY if order.link.loopback else ""
+        self._tell(Start(order.link.name, ethertype, name, order.size, note))
 
     @property
     def target(self) -> str:
