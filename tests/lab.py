@@ -225,7 +225,7 @@ class Daemon:
         self, *arguments: str, uid: int = 0, groups: Sequence[int] = (), timeout: float = 60
     ) -> subprocess.CompletedProcess[str]:
         """Run `rawechoctl` against this daemon, as root or as the user `uid` in `groups`."""
-        command = [*_as_user(uid, groups), *self._ctl(*arguments)]
+        command = [*as_user(uid, groups), *self._ctl(*arguments)]
         return subprocess.run(
             command, text=True, capture_output=True, timeout=timeout, cwd=REPOSITORY, check=False
         )
@@ -289,7 +289,7 @@ class Daemon:
 StartDaemon = Callable[..., Daemon]
 
 
-def _as_user(uid: int, groups: Sequence[int]) -> list[str]:
+def as_user(uid: int, groups: Sequence[int]) -> list[str]:
     """A prefix that runs a command as another user, who may still read a checkout under /root."""
     if not uid:
         return []
