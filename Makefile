@@ -6,7 +6,7 @@ DESTDIR ?=
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint generate bench install fresh clean
+.PHONY: help setup demo test lint generate bench install deb fresh clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -36,6 +36,9 @@ bench: setup ## measure the daemon against a C server, and the control tool's st
 
 install: ## install for the system: DESTDIR= PREFIX=/usr
 	@packaging/install.sh "$(DESTDIR)" "$(PREFIX)"
+
+deb: ## build the Debian package for the running release, into dist/
+	@packaging/deb.sh
 
 fresh: ## setup, demo and test in a new minimal Debian, as root
 	@packaging/try-fresh.sh

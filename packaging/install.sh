@@ -41,6 +41,7 @@ install_programs() {
     # What is below DESTDIR now will be without it: in the programs' first lines, in tracebacks, in the journal.
     sed -i "1s|.*|#!$home/bin/python -I|" "$destdir$home"/bin/rawecho*
     sed -i '/^command = /d' "$destdir$home/pyvenv.cfg"
+    rm -rf "$destdir$home"/include "$destdir$home"/lib/python3*/site-packages/*/test
     "$python" -m compileall -q -s "$destdir" -p / "$destdir$home/lib"
     install -d "$destdir$prefix/bin"
     ln -sfn ../lib/rawecho/bin/rawechod ../lib/rawecho/bin/rawechoctl "$destdir$prefix/bin"
