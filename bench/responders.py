@@ -63,6 +63,7 @@ BASELINE = "tutorial-c"
 RESPONDERS = {
     BASELINE: Responder("C, epoll_wait + recv + send a frame, ETH_P_ALL, no policy", _tutorial_style),
     "epoll": Responder("rawechod, epoll engine, ETH_P_802_EX1", _rawechod("epoll", "ETH_P_802_EX1")),
+    "ebpf": Responder("rawechod, ebpf engine (generic XDP)", _rawechod("ebpf", "ETH_P_802_EX1")),
     "epoll-all": Responder("rawechod, epoll engine, ETH_P_ALL", _rawechod("epoll", "ETH_P_ALL")),
 }
-DEFAULT = (BASELINE, "epoll")
+DEFAULT = (BASELINE, "epoll", "ebpf")

@@ -97,8 +97,11 @@ class Echo(Table):
     mode: Literal["echo", "hello"] = Field(
         "echo", description="`echo` answers echo requests; `hello` is the tutorial's server, on `lo` only."
     )
-    engine: Literal["auto", "epoll"] = Field(
-        "auto", description="What answers; `auto` takes the fastest that is permitted."
+    engine: Literal["auto", "epoll", "ebpf"] = Field(
+        "auto",
+        description="What answers: `epoll` in this process, `ebpf` in the kernel (an XDP program; it needs the "
+        "unit's drop-in ebpf.conf, and a tcpdump here does not see what it answers). `auto` takes `ebpf` where "
+        "that is permitted, else `epoll`.",
     )
     tap: Literal["auto", "protocol", "all"] = Field(
         "auto",

@@ -14,7 +14,6 @@ from rawechod.errors import OutsideError
 
 NOT_YET = {
     "loopback": "this version has no loopback mode",
-    "ebpf": "this version has no ebpf engine",
 }
 """Values that the design knows and this version does not."""
 

@@ -31,8 +31,15 @@ class Duty(NamedTuple):
 
     policy: Policy
     reflector: Reflecting
-    fast: native.Settings | None
-    """For the parts in C; None where they do not know this kind of listener."""
+    limits: tuple[int, int] | None
+    """Frames a second, in all and a peer, for the parts in C; None where they do not know this mode."""
+
+    @property
+    def fast(self) -> native.Settings | None:
+        """For batch.c, which has no list of sources."""
+        if self.limits is None or self.policy.allow:
+            return None
+        return native.settings(self.policy, *self.limits)
 
 
 class EpollEngine:
@@ -62,8 +69,8 @@ class EpollEngine:
         self._duty = duty
         if resized:
             self._expect(duty)
-        elif self._accelerator and duty.fast:
-            self._accelerator.adopt(duty.fast)
+        elif self._accelerator and (fast := duty.fast):
+            self._accelerator.adopt(fast)
 
     def flush(self) -> None:
         """Bring the counters up to date."""
@@ -85,8 +92,9 @@ class EpollEngine:
         """Have buffers for frames of an interface with this MTU."""
         self._release()
         size = duty.policy.mtu + ethernet.HEADER_LENGTH + ethernet.MOST_TAGS * ethernet.TAG_LENGTH
-        if duty.fast and accelerator.available():
-            self._accelerator = Accelerator(self._socket, size, duty.fast)
+        fast = duty.fast
+        if fast and accelerator.available():
+            self._accelerator = Accelerator(self._socket, size, fast)
         else:
             self._receiver = BatchReceiver(self._socket, size)
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from rawechod import events, journal
 from rawechod.config import Echo
-from rawechod.echo import epoll_engine, native
+from rawechod.echo import epoll_engine
 from rawechod.echo.counters import Counters
 from rawechod.echo.epoll_engine import Duty, EpollEngine
 from rawechod.echo.hello import HelloReflector
+from rawechod.echo.kernel_engine import KernelEngine
 from rawechod.echo.reflector import Policy, Reflector
 from rawechod.errors import InterfaceError
 from rawechod.link import Link, LinkMonitor
@@ -18,6 +19,7 @@ from rawechod.packet.socket import Options
 from rawechod.reactor import Reactor
 from rawechod.wire import ethernet
 
+Engine = EpollEngine | KernelEngine
 UP, DOWN, ABSENT = "up", "down", "absent"
 REFLECTORS: dict[str, type[Reflector] | type[HelloReflector]] = {"echo": Reflector, "hello": HelloReflector}
 FILTERS = {"echo": responder_filter, "hello": hello_filter}
@@ -57,7 +59,8 @@ class Listener:
         self.state = ""
         self._reactor = reactor
         self._counters = Counters()
-        self._engine: EpollEngine | None = None
+        self._engine: Engine | None = None
+        self._engine_note = ""
         self._link: Link | None = None
         self._problem = ""
         self._old_kernel_drops = 0
@@ -96,7 +99,7 @@ class Listener:
             ethertype=settings.ethertype,
             domain=settings.domain,
             mode=settings.mode,
-            engine=epoll_engine.NAME,
+            engine=self._engine_name,
             tap=self._tap(link),
             state=self.state,
             received=counters.received,
@@ -107,6 +110,10 @@ class Listener:
             notes=self._notes(counters.dropped),
         )
 
+    @property
+    def _engine_name(self) -> str:
+        return self._engine.name if self._engine else epoll_engine.NAME
+
     def _follow(self, before: Link | None, link: Link | None) -> None:
         if link is None or not link.ethernet:
             self.close()
@@ -116,13 +123,22 @@ class Listener:
             self._engine.adopt(self._duty(link))
             return
         self.close()
+        self._problem = self._engine_note = ""
         try:
-            self._engine = EpollEngine(
-                self._reactor, link.ifindex, self._options(link), self._duty(link), self._counters
-            )
-            self._problem = ""
+            self._engine = self._new_engine(link)
         except InterfaceError as error:
             self._problem = str(error)  # Gone or renamed meanwhile: rtnetlink is about to tell.
+
+    def _new_engine(self, link: Link) -> Engine:
+        """The best engine that is wanted and permitted; raises InterfaceError, PrivilegeError."""
+        kit = (self._reactor, link.ifindex, self._options(link), self._duty(link), self._counters)
+        if self.settings.engine != "epoll" and not link.loopback:
+            try:
+                return KernelEngine(*kit)
+            except InterfaceError as error:
+                if self.settings.engine == "ebpf":
+                    self._engine_note = f"the epoll engine answers: {error}"
+        return EpollEngine(*kit)
 
     def _same_socket(self, before: Link, link: Link) -> bool:
         """Whether a socket that was opened on `before` serves `link` as well."""
@@ -141,9 +157,8 @@ class Listener:
         settings = self.settings
         policy = self._policy(link)
         self._reflector.adopt(policy)
-        fast = settings.mode == "echo" and not settings.allow
-        limits = (settings.rate_limit, settings.peer_rate_limit)
-        return Duty(policy, self._reflector, native.settings(policy, *limits) if fast else None)
+        limits = (settings.rate_limit, settings.peer_rate_limit) if settings.mode == "echo" else None
+        return Duty(policy, self._reflector, limits)
 
     def _policy(self, link: Link) -> Policy:
         return Policy(
@@ -178,7 +193,7 @@ class Listener:
 
     def _tell_state(self, state: str, fields: dict[str, str], before: Link | None, links: LinkMonitor) -> None:
         if state == UP:
-            journal.emit(events.LISTENER_UP, **fields, mode=self.settings.mode, engine=epoll_engine.NAME)
+            journal.emit(events.LISTENER_UP, **fields, mode=self.settings.mode, engine=self._engine_name)
         elif self._problem and state == DOWN:
             journal.emit(events.LISTENER_UNFIT, **fields, problem=self._problem)
         elif state == DOWN:
@@ -197,7 +212,7 @@ class Listener:
         self._bridge = bridge
 
     def _notes(self, dropped: dict[str, int]) -> list[str]:
-        notes = [self._problem] if self._problem else []
+        notes = [note for note in (self._problem, self._engine_note) if note]
         if self._link and self._link.loopback:
             notes.append("loopback only: set interface in /etc/rawecho/config.toml to reach the network")
         if self._bridge:

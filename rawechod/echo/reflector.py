@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 from rawechod.echo.counters import SessionTable
@@ -50,6 +50,10 @@ class Policy:
     """The socket is bound to the EtherType: the tag of a frame marked OTHERHOST is gone."""
     allow: frozenset[bytes] = frozenset()
     """Source MACs; empty = any."""
+
+    def with_tags(self) -> Policy:
+        """The same for whoever sees every tag, whatever the socket is bound to."""
+        return replace(self, protocol_bound=False)
 
     @property
     def groups(self) -> frozenset[bytes]:

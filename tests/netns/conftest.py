@@ -12,20 +12,32 @@ from tests.lab import Daemon, Host, StartDaemon
 from tests.netns.port import Port, port
 
 Responder = Callable[..., Daemon]
+ENGINES = ("epoll", "ebpf")
+"""What answers the same frames with the same octets and the same counters."""
 
 
 def table(interface: str = "eth1", **settings: object) -> str:
-    """An `[[echo]]` table. JSON's texts, numbers, booleans and flat lists are TOML's too."""
-    lines = [f"{key} = {json.dumps(value)}" for key, value in ({"interface": interface} | settings).items()]
+    """An `[[echo]]` table. JSON's texts, numbers, booleans and flat lists are TOML's too.
+
+    The engine is epoll where nothing else is said: a tap beside the kernel engine sees nothing.
+    """
+    settings = {"interface": interface, "engine": "epoll"} | settings
+    lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
     return "\n".join(["[[echo]]", *lines, ""])
 
 
 @pytest.fixture
-def responder(two_hosts: tuple[Host, Host], daemon: StartDaemon) -> Responder:
+def engine() -> str:
+    """The responder's engine; tests that hold for several say so by parametrizing it."""
+    return "epoll"
+
+
+@pytest.fixture
+def responder(two_hosts: tuple[Host, Host], daemon: StartDaemon, engine: str) -> Responder:
     """Start a daemon in host b that listens on its end of the cable: `responder(ethertype="ETH_P_PAE")`."""
 
     def start(**settings: Any) -> Daemon:
-        return daemon(two_hosts[1], table(**settings))
+        return daemon(two_hosts[1], table(**{"engine": engine} | settings))
 
     return start
 

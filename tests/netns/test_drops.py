@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.lab import MAC_A, MAC_B, Host
-from tests.netns.conftest import Responder, table
+from tests.netns.conftest import ENGINES, Responder, table
 from tests.netns.frames import (
     BROADCAST,
     DOT1AD,
@@ -56,6 +56,7 @@ BAD_EAPOL: dict[str, list[bytes]] = {
 CASES = [("ETH_P_802_EX1", EX1, BAD), ("ETH_P_PAE", PAE, BAD_EAPOL)]
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(("name", "ethertype", "bad"), CASES, ids=[case[0] for case in CASES])
 def test_drop_reasons(
     responder: Responder, near: Port, name: str, ethertype: int, bad: dict[str, list[bytes]]
@@ -72,6 +73,7 @@ def test_drop_reasons(
     assert listener["replied"] == len(bad)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 def test_what_the_filter_keeps_away(responder: Responder, near: Port) -> None:
     """Under ETH_P_ALL a frame without the magic never reaches the daemon, so it is not counted either."""
     ours = responder(ethertype="ETH_P_ALL")
@@ -85,6 +87,7 @@ def test_what_the_filter_keeps_away(responder: Responder, near: Port) -> None:
     assert ours.listener()["received"] == 1
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 def test_length_field_is_no_ethertype(responder: Responder, near: Port) -> None:
     """An IEEE 802.3 frame whose payload begins like a request is not answered."""
     ours = responder(ethertype="ETH_P_ALL")
@@ -99,6 +102,7 @@ def test_other_ethertypes_are_not_heard(responder: Responder, near: Port) -> Non
     assert ours.listener()["received"] == 1
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 def test_allow_list(responder: Responder, near: Port) -> None:
     """Only those who are named are answered, broadcast or not."""
     ours = responder(allow=[MAC_A, OTHER])

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.lab import MAC_A, MAC_B, Host
-from tests.netns.conftest import Responder
+from tests.netns.conftest import ENGINES, Responder
 from tests.netns.frames import BROADCAST, EX1, EX2, PAE, PAE_GROUP, Pdu, answered, parse, request
 from tests.netns.port import Port
 
@@ -15,6 +15,7 @@ SECOND = 1_000_000_000
 A_DAY = 86_400 * SECOND
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(
     ("listener", "ethertype"),
     [("ETH_P_ALL", EX1), ("ETH_P_ALL", EX2), ("ETH_P_ALL", PAE), ("ETH_P_PAE", PAE), ("ETH_P_802_EX1", EX1)],
@@ -32,6 +33,7 @@ def test_reply_is_the_request_byte_for_byte(
         assert reply == answered(asked, MAC_B, parse(reply).pdu)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 def test_padding_comes_back_too(responder: Responder, near: Port) -> None:
     """Octets behind the PDU that no length field accounts for are returned as they came."""
     responder()
@@ -42,6 +44,7 @@ def test_padding_comes_back_too(responder: Responder, near: Port) -> None:
         assert reply == answered(asked, MAC_B, parse(reply).pdu)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 def test_responder_stamps_and_counts(responder: Responder, near: Port) -> None:
     """responder_seq counts a session's requests; t2 <= t3, both on the machine's own clock."""
     responder()
@@ -53,6 +56,7 @@ def test_responder_stamps_and_counts(responder: Responder, near: Port) -> None:
         assert began - SECOND <= pdu.t2 <= pdu.t3 <= time.time_ns()
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 def test_sessions_are_a_peers_own(responder: Responder, near: Port) -> None:
     """Two peers that chose the same session number do not count for one another."""
     responder()
@@ -60,6 +64,7 @@ def test_sessions_are_a_peers_own(responder: Responder, near: Port) -> None:
     assert [parse(near.receive()).pdu.responder_seq for _ in range(3)] == [1, 1, 2]
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 def test_t1_is_the_initiators_business(responder: Responder, near: Port) -> None:
     """Any value is returned, however far off the responder's clock."""
     responder()
@@ -69,6 +74,7 @@ def test_t1_is_the_initiators_business(responder: Responder, near: Port) -> None
         assert (pdu.seq, pdu.t1) == (2**32 - 1, t1)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 def test_group_requests_get_a_unicast_reply(responder: Responder, near: Port) -> None:
     """From the interface's own MAC to the asker's: never with a group for a source."""
     responder()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.lab import MAC_B, Host, wait_for
-from tests.netns.conftest import Responder
+from tests.netns.conftest import ENGINES, Responder
 from tests.netns.frames import BROADCAST, DOT1AD, EX1, PAE, PAE_GROUP, Tag, answered, parse, request
 from tests.netns.port import Port, port
 
@@ -24,6 +24,7 @@ TAGS = [
 each_listener = pytest.mark.parametrize("listener", ETHERTYPES)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @each_listener
 def test_tags_come_back(responder: Responder, near: Port, listener: str) -> None:
     """vid, pcp, dei, TPID and the number of tags are those of the request, at any place of the scale."""
@@ -48,6 +49,7 @@ def test_the_request_was_tagged_at_the_far_end_too(
             assert far.hear() == (asked, bool(tags))
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @each_listener
 def test_group_requests_are_answered_in_their_vlan(responder: Responder, near: Port, listener: str) -> None:
     """Discovery works within a VLAN."""

@@ -1,0 +1,130 @@
+"""libbpf through ctypes: load an object, reach its maps, attach its program to an interface."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from functools import cache
+from pathlib import Path
+
+from rawechod.errors import InterfaceError
+
+LIBRARY = "libbpf.so.1"
+ATTACH_TYPE_XDP = 37
+XDP_FLAGS_SKB_MODE = 1 << 1
+ANY = 0
+_LINK_OPTIONS_SIZE = 16
+
+_p, _i, _u32, _u64, _s = ctypes.c_void_p, ctypes.c_int, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_char_p
+_SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
+    "libbpf_set_print": (_p, (_p,)),
+    "libbpf_num_possible_cpus": (_i, ()),
+    "bpf_object__open_file": (_p, (_s, _p)),
+    "bpf_object__load": (_i, (_p,)),
+    "bpf_object__close": (None, (_p,)),
+    "bpf_object__find_program_by_name": (_p, (_p, _s)),
+    "bpf_object__find_map_fd_by_name": (_i, (_p, _s)),
+    "bpf_program__fd": (_i, (_p,)),
+    "bpf_map_update_elem": (_i, (_i, _p, _p, _u64)),
+    "bpf_map_lookup_elem": (_i, (_i, _p, _p)),
+    "bpf_map_delete_elem": (_i, (_i, _p)),
+    "bpf_map_get_next_key": (_i, (_i, _p, _p)),
+    "bpf_link_create": (_i, (_i, _i, _u32, _p)),
+}
+
+
+class _LinkOptions(ctypes.Structure):
+    """The head of `struct bpf_link_create_opts`; its size tells libbpf that no more is given."""
+
+    _fields_ = (("size", ctypes.c_size_t), ("flags", ctypes.c_uint32), ("unused", ctypes.c_uint32))
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """libbpf 1, None where it is not installed."""
+    try:
+        found = ctypes.CDLL(LIBRARY, use_errno=True)
+    except OSError:
+        return None
+    for name, (result, arguments) in _SIGNATURES.items():
+        function = getattr(found, name)
+        function.restype, function.argtypes = result, arguments
+    found.libbpf_set_print(None)
+    return found
+
+
+class Program:
+    """A loaded object with one program."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        """Raises InterfaceError, with what the kernel says."""
+        found = library()
+        if found is None:
+            raise InterfaceError(f"{LIBRARY} is not installed")
+        self._library = found
+        self._object = found.bpf_object__open_file(str(path).encode(), None)
+        if not self._object:
+            raise InterfaceError(f"{path.name}: {os.strerror(ctypes.get_errno())}")
+        if code := found.bpf_object__load(self._object):
+            self.close()
+            hint = ": it takes CAP_BPF and CAP_NET_ADMIN" if -code == errno.EPERM else ""
+            raise InterfaceError(f"the kernel does not load the eBPF program{hint} ({os.strerror(-code)})")
+        self.fd: int = found.bpf_program__fd(found.bpf_object__find_program_by_name(self._object, name.encode()))
+
+    def close(self) -> None:
+        """Unload; a link that is still open keeps the program."""
+        self._library.bpf_object__close(self._object)
+
+    def map(self, name: str) -> Map:
+        """A map of the object."""
+        return Map(self._library, self._library.bpf_object__find_map_fd_by_name(self._object, name.encode()))
+
+    def attach(self, ifindex: int) -> int:
+        """Run it on an interface, in generic mode, until the returned descriptor is closed.
+
+        The kernel closes it when we die, however we die. Raises InterfaceError.
+        """
+        options = _LinkOptions(_LINK_OPTIONS_SIZE, XDP_FLAGS_SKB_MODE)
+        link: int = self._library.bpf_link_create(self.fd, ifindex, ATTACH_TYPE_XDP, ctypes.byref(options))
+        if link < 0:
+            hint = ": another XDP program is attached" if -link in (errno.EBUSY, errno.EEXIST) else ""
+            raise InterfaceError(f"the interface takes no XDP program{hint} ({os.strerror(-link)})")
+        return link
+
+
+class Map:
+    """A map of a loaded object; keys and values are octets."""
+
+    def __init__(self, found: ctypes.CDLL, fd: int) -> None:
+        self._library = found
+        self._fd = fd
+
+    def update(self, key: bytes, value: bytes) -> bool:
+        """Set a value; False where the map is full."""
+        return not self._library.bpf_map_update_elem(self._fd, key, value, ANY)
+
+    def lookup(self, key: bytes, size: int) -> bytes | None:
+        """The value, of `size` octets, None where there is none."""
+        value = ctypes.create_string_buffer(size)
+        return None if self._library.bpf_map_lookup_elem(self._fd, key, value) else value.raw
+
+    def lookup_sum(self, key: bytes) -> int:
+        """The sum over all CPUs of a 64-bit value."""
+        octets = self.lookup(key, 8 * self._library.libbpf_num_possible_cpus()) or b""
+        return sum(memoryview(octets).cast("Q"))
+
+    def delete(self, key: bytes) -> None:
+        """Remove an entry, if it is there."""
+        self._library.bpf_map_delete_elem(self._fd, key)
+
+    def keys(self, size: int, most: int) -> list[bytes]:
+        """At most so many keys, of `size` octets."""
+        found: list[bytes] = []
+        following = ctypes.create_string_buffer(size)
+        while len(found) < most:
+            last = found[-1] if found else None
+            if self._library.bpf_map_get_next_key(self._fd, last, following):
+                break
+            found.append(following.raw)
+        return found

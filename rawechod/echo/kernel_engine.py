@@ -1,0 +1,118 @@
+"""The same policy in the kernel: reflect.bpf.c as an XDP program, and the epoll engine for what it leaves.
+
+The program hangs on a link whose descriptor is ours, so the kernel removes it when we die, however we die.
+It runs in generic mode: native on veth claims answers that never leave.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+
+from rawechod.echo import native
+from rawechod.echo.bpf import Program
+from rawechod.echo.constants import MOST_ALLOWED
+from rawechod.echo.counters import Counters, SessionTable
+from rawechod.echo.epoll_engine import Duty, EpollEngine
+from rawechod.errors import InterfaceError
+from rawechod.packet.socket import Options
+from rawechod.reactor import Deadline, Reactor
+
+NAME = "ebpf"
+SWEEP_INTERVAL = 60_000_000_000
+SWEEP = 2048
+"""Entries a map that one sweep looks at, so that the loop is not held up."""
+
+_KEY = struct.Struct("=I")
+_NUMBER = struct.Struct("=Q")
+_FIRST = _KEY.pack(0)
+_SESSION_KEY_SIZE, _SESSION_SIZE = 16, 16
+
+
+class KernelEngine:
+    """Answers in the kernel on one interface."""
+
+    def __init__(self, reactor: Reactor, ifindex: int, options: Options, duty: Duty, counters: Counters) -> None:
+        """Raises InterfaceError where the kernel engine can't be had, PrivilegeError without any raw socket."""
+        path = native.HERE / "reflect.bpf.o"
+        if not path.exists():
+            raise InterfaceError("this rawechod was built without the eBPF program")
+        self._reactor = reactor
+        self._counters = counters
+        self._told = [0] * len(native.VERDICTS)
+        self._program = Program(path, "reflect")
+        try:
+            self.adopt_settings(duty)
+            self._link = self._program.attach(ifindex)
+        except InterfaceError:
+            self._program.close()
+            raise
+        try:
+            self._rest = EpollEngine(reactor, ifindex, options, duty, counters)
+        except Exception:
+            self._detach()
+            raise
+        self._sweep_at: Deadline = reactor.call_at(reactor.now() + SWEEP_INTERVAL, self._sweep)
+
+    @property
+    def name(self) -> str:
+        """What answers, for people."""
+        return NAME
+
+    def adopt(self, duty: Duty) -> None:
+        """Follow a change of the interface that needs no other socket."""
+        self.adopt_settings(duty)
+        self._rest.adopt(duty)
+
+    def adopt_settings(self, duty: Duty) -> None:
+        """Write the program's settings anew; raises InterfaceError where it does not know such a listener."""
+        if duty.limits is None:
+            raise InterfaceError("the ebpf engine knows the mode echo only")
+        if len(duty.policy.allow) > MOST_ALLOWED:
+            raise InterfaceError(f"the ebpf engine takes {MOST_ALLOWED} MACs in allow")
+        # The program sees the tags of frames that a protocol-bound socket does not.
+        policy = duty.policy.with_tags()
+        offset = time.time_ns() - time.monotonic_ns()
+        settings = native.settings(policy, *duty.limits, clock_offset=offset)
+        allow = self._program.map("allow")
+        for mac in policy.allow:
+            allow.update(_NUMBER.pack(int.from_bytes(mac)), b"\1")
+        self._program.map("settings_map").update(_FIRST, bytes(settings))
+
+    def flush(self) -> None:
+        """Bring the counters up to date."""
+        verdicts = self._program.map("verdicts")
+        counts = [verdicts.lookup_sum(_KEY.pack(verdict)) for verdict in range(len(native.VERDICTS))]
+        native.count(self._counters, [new - old for new, old in zip(counts, self._told, strict=True)])
+        self._told = counts
+        self._rest.flush()
+
+    def kernel_drops(self) -> int:
+        """Frames that found the socket's receive buffer full."""
+        return self._rest.kernel_drops()
+
+    def close(self) -> None:
+        """Stop answering."""
+        self._sweep_at.cancel()
+        self.flush()
+        self._detach()
+        self._rest.close()
+
+    def _detach(self) -> None:
+        os.close(self._link)
+        self._program.close()
+
+    def _sweep(self) -> None:
+        """Forget sessions that fell silent and buckets that are full again; the program can't."""
+        self._sweep_at = self._reactor.call_at(self._reactor.now() + SWEEP_INTERVAL, self._sweep)
+        now = self._reactor.now()
+        sessions, peers = self._program.map("sessions"), self._program.map("peers")
+        for key in sessions.keys(_SESSION_KEY_SIZE, SWEEP):
+            state = sessions.lookup(key, _SESSION_SIZE)
+            if state and now - _NUMBER.unpack_from(state)[0] > SessionTable.SILENCE:
+                sessions.delete(key)
+        for key in peers.keys(_NUMBER.size, SWEEP):
+            due = peers.lookup(key, _NUMBER.size)
+            if due and _NUMBER.unpack(due)[0] <= now:
+                peers.delete(key)
