@@ -105,7 +105,8 @@ class Reflector:
     def reflect(self, frame: bytes, arrival: Arrival, now: Instant) -> Reply | Drop:
         """Decide on one frame."""
         try:
-            request = echo.decode_frame(frame)
+            # One that was cut is too long in any case: with its octets missing it would count as malformed.
+            request = echo.decode_frame(frame.ljust(arrival.length, b"\0"))
         except MalformedFrameError as error:
             return Drop(DropReason.OWN_FRAME if arrival.outgoing else error.reason)
         refusal = self._refusal(request, arrival)
