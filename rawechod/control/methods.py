@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from pydantic import BaseModel, ValidationError
 
 from rawechod import __version__, config_problems, events, journal
-from rawechod.config import Config, Count, Duration, Interval, Size, Table, Timeout, dump
+from rawechod.config import Config, Count, Duration, Interval, ReportEvery, Size, Table, Timeout, dump
 from rawechod.config_problems import ConfigError
 from rawechod.control.authorize import Operators
 from rawechod.control.connection import Exchange
@@ -74,6 +74,7 @@ class ProbeParameters(Table):
     size: Size | None = None
     hello: bool | None = None
     quiet: bool | None = None
+    report_every: ReportEvery | None = None
 
 
 class Method(NamedTuple):
@@ -177,10 +178,9 @@ class Methods:
     def probe(self, exchange: Exchange, parameters: ProbeParameters) -> None:
         """Start a probe; its events and its summary follow."""
         wish = Wish(**{name: value for name, value in parameters if name != "quiet" and value is not None})
-        streaming = exchange.call.more and not parameters.quiet
 
         def on_event(event: ProbeEvent) -> None:
-            if streaming:
+            if exchange.call.more and (not parameters.quiet or event.event == "interval"):
                 exchange.event(_event(event))
 
         def on_end(outcome: Outcome) -> None:

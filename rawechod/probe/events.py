@@ -56,6 +56,27 @@ class Lost:
 class Responder:
     """What one responder did."""
 
+    sent_at_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """What happened since the last one: what was sent, came and was given up in it, whenever it was sent."""
+
+    event: ClassVar[str] = "interval"
+    start_s: float
+    """Since the first request, monotonic."""
+    end_s: float
+    ends_at_ns: int
+    """Since the epoch, by the clock of the system."""
+    sent: int
+    received: int
+    lost: int
+    late: int
+    duplicates: int
+    reordered: int
+    corrupted: int
+    rtt_ns: RttValues | None
     mac: str
     received: int
     duplicates: int
@@ -99,4 +120,4 @@ class Summary:
     notes: list[str] = field(default_factory=list)
 
 
-ProbeEvent = Start | Using | Arrived | Lost | Summary
+ProbeEvent = Start | Using | Arrived | Lost | Interval | Summary

@@ -11,7 +11,7 @@ from rawechod.errors import InterfaceError
 from rawechod.link import LOOPBACK_ONLY, Link
 from rawechod.packet.filter import hello_filter, probe_filter
 from rawechod.probe.codec import Codec, EchoCodec, HelloCodec
-from rawechod.probe.events import Arrived, Lost, ProbeEvent, Start, Summary, Using
+from rawechod.probe.events import Arrived, Interval, Lost, ProbeEvent, Start, Summary, Using
 from rawechod.probe.record import Subject
 from rawechod.probe.runner import Channel, Runner
 from rawechod.probe.session import Plan
@@ -134,13 +134,13 @@ class Job:
         if plan.deadline:
             plan = replace(plan, deadline=max(plan.deadline - spent, 1))
         if searching:
-            plan = replace(plan, interval=max(plan.interval, SEARCH_INTERVAL))
+            plan = replace(plan, interval=max(plan.interval, SEARCH_INTERVAL), report_every=0)
         return replace(plan, group=ethernet.is_group(target))
 
     def _tell(self, event: ProbeEvent) -> None:
         self._on_event(event)
 
-    def _searched(self, event: Arrived | Lost) -> None:
+    def _searched(self, event: Arrived | Lost | Interval) -> None:
         """Somebody answered the request to everybody."""
         if isinstance(event, Arrived) and event.mac not in self._found:
             self._found.append(event.mac)

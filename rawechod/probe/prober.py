@@ -35,6 +35,7 @@ class Wish:
     deadline: int | None = None
     size: int | None = None
     hello: bool = False
+    report_every: int | None = None
 
 
 class Prober:
@@ -147,7 +148,8 @@ class Prober:
         if target and ethernet.is_group(target) and interval < GROUP_INTERVAL:
             raise RequestError("a group is asked at most ten times a second", "interval")
         count = probe.count if wish.count is None else wish.count
-        return Plan(count, interval, wish.timeout or probe.timeout, wish.deadline or 0)
+        timeout = wish.timeout or probe.timeout
+        return Plan(count, interval, timeout, wish.deadline or 0, report_every=wish.report_every or 0)
 
 
 def _check_size(size: int, link: Link, ethertype: int) -> None:

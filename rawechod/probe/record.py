@@ -52,6 +52,8 @@ class Record:
     late: int = 0
     strangers: int = 0
     send_errors: Counter[str] = field(default_factory=Counter)
+    window: RttStatistics | None = None
+    """Where a Reporter wants the round-trip times too."""
     _rtt: RttStatistics = field(default_factory=RttStatistics)
     _total: _Tally = field(default_factory=_Tally)
     _responders: dict[bytes, _Tally] = field(default_factory=dict)
@@ -69,6 +71,20 @@ class Record:
         if match.first:
             self.received += 1
             self._rtt.record(match.number, rtt)
+            if self.window:
+                self.window.record(match.number, rtt)
+
+    def counts(self) -> dict[str, int]:
+        """Those of replies and losses that only grow, named as in the summary."""
+        total = self._total
+        return {
+            "received": self.received,
+            "lost": self.lost,
+            "late": self.late,
+            "duplicates": total.duplicates,
+            "reordered": total.reordered,
+            "corrupted": total.corrupted,
+        }
 
     def summary(self, sent: int, outstanding: int, now: int) -> Summary:
         """The figures as of `now` (monotonic, nanoseconds)."""

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from rawechod.packet.batch import BATCH, BatchReceiver, BatchSender, Received
 from rawechod.packet.socket import Options, open_socket
 from rawechod.probe.codec import Codec, Seen
-from rawechod.probe.events import Arrived, Lost, Summary
+from rawechod.probe.events import Arrived, Interval, Lost, Summary
 from rawechod.probe.record import Record, Subject
+from rawechod.probe.reporter import Reporter
 from rawechod.probe.session import Match, Plan, Session
 from rawechod.reactor import Deadline, Reactor
 from rawechod.wire import ethernet
@@ -42,7 +43,7 @@ class Runner:
         codec: Codec,
         subject: Subject,
         plan: Plan,
-        on_event: Callable[[Arrived | Lost], None],
+        on_event: Callable[[Arrived | Lost | Interval], None],
         on_end: Callable[[Summary], None],
     ) -> None:
         """Opens the socket and sends the first request from the loop; raises PrivilegeError, InterfaceError."""
@@ -54,6 +55,9 @@ class Runner:
         now = reactor.now()
         self._session = Session(plan, now)
         self._record = Record(subject, now)
+        self._reporter: Reporter | None = None
+        if plan.report_every:
+            self._reporter = Reporter(reactor, plan.report_every, self._record, self._session, on_event)
         self._deadline: Deadline | None = reactor.call_at(now, self._advance)
         self._socket: socket.socket | None = None
         self.open(channel.ifindex)
@@ -79,6 +83,8 @@ class Runner:
 
     def abandon(self) -> None:
         """Give everything back, without a summary."""
+        if self._reporter:
+            self._reporter.cancel()
         if self._deadline:
             self._deadline.cancel()
         self._deadline = None
@@ -106,6 +112,8 @@ class Runner:
         self._deadline = None if when is None else self._reactor.call_at(when, self._advance)
 
     def _end(self, now: int) -> None:
+        if self._reporter:
+            self._reporter.close()
         self.abandon()
         self._on_end(self._record.summary(self._session.sent, self._session.outstanding, now))
 

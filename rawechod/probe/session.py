@@ -33,6 +33,8 @@ class Plan:
     """Stop after this long, 0 = never."""
     group: bool = False
     """Several responders may answer one request."""
+    report_every: int = 0
+    """Tell what happened since the last time this often, 0 = never."""
 
 
 class Verdict(Enum):
