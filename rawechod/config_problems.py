@@ -125,4 +125,6 @@ def _show(value: object) -> str:
         text = json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError):
         text = str(value)
+    except RecursionError:
+        text = "something nested too deeply"
     return text if len(text) <= 60 else text[:57] + "..."
