@@ -68,7 +68,7 @@ def resolve(names: Iterable[str]) -> Operators:
                 gids.add(grp.getgrnam(name[1:]).gr_gid)
             else:
                 uids.add(pwd.getpwnam(name).pw_uid)
-        except KeyError:
+        except (KeyError, ValueError):  # ValueError: no name can have a NUL
             unknown.append(name)
     return Operators(tuple(names), frozenset(uids), frozenset(gids), tuple(unknown))
 
