@@ -146,7 +146,7 @@ def _as_entry(event: Event, fields: Entry) -> Entry:
 
 def _to_journal(entry: Entry) -> None:
     try:
-        native.sendv(*(f"{name}={value}" for name, value in entry.items()))
+        native.sendv(*(f"{name}={value}".encode(errors="backslashreplace") for name, value in entry.items()))
     except OSError:
         pass  # No journal to tell it to.
 
