@@ -50,12 +50,6 @@ class Lost:
     event: ClassVar[str] = "lost"
     seq: int
     error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Responder:
-    """What one responder did."""
-
     sent_at_ns: int = 0
 
 
@@ -77,6 +71,12 @@ class Interval:
     reordered: int
     corrupted: int
     rtt_ns: RttValues | None
+
+
+@dataclass(frozen=True, slots=True)
+class Responder:
+    """What one responder did."""
+
     mac: str
     received: int
     duplicates: int
