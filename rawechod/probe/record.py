@@ -54,7 +54,6 @@ class Record:
     send_errors: Counter[str] = field(default_factory=Counter)
     window: RttStatistics | None = None
     """Where a Reporter wants the round-trip times too."""
-    kernel_stamped: int = 0
     _rtt: RttStatistics = field(default_factory=RttStatistics)
     _total: _Tally = field(default_factory=_Tally)
     _responders: dict[bytes, _Tally] = field(default_factory=dict)
@@ -71,10 +70,7 @@ class Record:
             tally.requests_seen = max(tally.requests_seen, responder_seq)
         if match.first:
             self.received += 1
-            self._rtt.record(match.number, timing.rtt)
-            self.kernel_stamped += timing.kernel_stamped
-            if timing.residence:
-                self._residence.record(timing.residence)
+            self._rtt.record(match.number, rtt)
             if self.window:
                 self.window.record(match.number, rtt)
 
