@@ -270,7 +270,7 @@ def _validated(model: type[BaseModel], parameters: Parameters) -> BaseModel:
         return model.model_validate(parameters)
     except ValidationError as error:
         detail = error.errors()[0]
-        name = str(detail["loc"][0])
+        name = str(detail["loc"][0]) if detail["loc"] else ""  # none for a name that is no valid text
         if detail["type"] in ("value_error", "greater_than_equal", "less_than_equal"):
             problem = config_problems.from_pydantic(error, {})[0]
             raise CallError("InvalidRequest", parameter=name, reason=problem.sentence) from error
