@@ -25,6 +25,7 @@ CONSTANTS = {
     "ETH_P_ALL": ethernet.ETH_P_ALL,
     "ETH_P_PAE": ethernet.ETH_P_PAE,
     "SMALLEST_ETHERTYPE": ethernet.SMALLEST_ETHERTYPE,
+    "HEADER_LENGTH": ethernet.HEADER_LENGTH,
     "TPID_C": ethernet.TPID_C,
     "TPID_S": ethernet.TPID_S,
     "TAG_LENGTH": ethernet.TAG_LENGTH,

@@ -136,7 +136,7 @@ int reflect(struct xdp_md *context)
 
 	if (!settings)
 		return XDP_PASS;
-	frame.length = frame.end - frame.data;
+	frame.length = bpf_xdp_get_buff_len(context);
 	frame.monotonic = bpf_ktime_get_ns();
 	frame.received_at = frame.monotonic + settings->clock_offset;
 	verdict = re_decide(0, settings, &frame, &pdu);

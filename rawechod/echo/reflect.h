@@ -81,12 +81,12 @@ RE_INLINE __u8 *re_find_pdu(const struct re_frame *frame, const struct re_settin
 {
 	__u8 *at = frame->data + 12, *end = frame->end;
 	__u16 ethertype, length;
+	__u32 before;
 	int tag;
 
 	if (at + 2 > end)
 		return 0;
 	ethertype = re_u16(at);
-	*tagged = 0;
 #pragma GCC unroll 2
 	for (tag = 0; tag < RE_MOST_TAGS; tag++) {
 		if (ethertype != RE_TPID_C && ethertype != RE_TPID_S)
@@ -95,8 +95,8 @@ RE_INLINE __u8 *re_find_pdu(const struct re_frame *frame, const struct re_settin
 		if (at + 2 > end)
 			return 0;
 		ethertype = re_u16(at);
-		*tagged = 1;
 	}
+	*tagged = tag > 0;
 	at += 2;
 	if (ethertype < RE_SMALLEST_ETHERTYPE)
 		return 0;
@@ -107,7 +107,9 @@ RE_INLINE __u8 *re_find_pdu(const struct re_frame *frame, const struct re_settin
 			return 0;
 		length = re_u16(at + 2);
 		at += RE_EAPOL_LENGTH;
-		if (length < RE_PDU_LENGTH || length > frame->length - (__u32)(at - frame->data))
+		/* Counted, not at - frame->data: subtracting pointers takes the kernel CAP_PERFMON. */
+		before = RE_HEADER_LENGTH + (__u32)tag * RE_TAG_LENGTH + RE_EAPOL_LENGTH;
+		if (length < RE_PDU_LENGTH || length > frame->length - before)
 			return 0;
 	}
 	if (at + RE_PDU_LENGTH > end)
