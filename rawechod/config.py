@@ -51,8 +51,8 @@ def _source(mac: bytes) -> bytes:
 
 
 def _interface(name: str) -> str:
-    if not 0 < len(name.encode()) < 16 or "/" in name or name in (".", "..") or any(c.isspace() for c in name):
-        raise ValueError("an interface name has 1 to 15 characters, no slash and no space")
+    if not 0 < len(name.encode()) < 16 or name in (".", "..") or any(c in "/:\0" or c.isspace() for c in name):
+        raise ValueError("an interface name has 1 to 15 characters, no slash, no colon and no space")
     return name
 
 
