@@ -6,6 +6,7 @@ import argparse
 import faulthandler
 import sys
 
+import rawechod.lean  # noqa: F401, first of all
 from rawechod import __version__, config, events, journal
 from rawechod.config import DEFAULT_PATH, Config
 from rawechod.config_problems import ConfigError
