@@ -70,7 +70,7 @@ def _common() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     common.add_argument("--socket", metavar="PATH", help=f"control socket ($RAWECHO_SOCKET, {DEFAULT_SOCKET})")
     common.add_argument(
-        "--json", choices=JSON_MODES, metavar="MODE", help="short (an object a line), pretty or off"
+        "--json", choices=JSON_MODES, metavar="MODE", help="JSON: short (an object a line), pretty or off"
     )
     common.add_argument("-j", dest="json", action="store_const", const="short", help="the same as --json=short")
     return common
@@ -78,7 +78,7 @@ def _common() -> argparse.ArgumentParser:
 
 def _add_probe_options(probe: argparse.ArgumentParser) -> None:
     add = probe.add_argument
-    add("target", nargs="?", metavar="TARGET", help="a MAC, broadcast or pae-group; default: who answers")
+    add("target", nargs="?", metavar="TARGET", help="a MAC, a name, broadcast or pae-group; default: who answers")
     add("--target", dest="target_option", metavar="TARGET", help="the same")
     add("-c", "--count", type=_whole, metavar="N", help="requests, 0 = until interrupted")
     add("-i", "--interval", metavar="TIME", help="between two requests")
@@ -86,6 +86,13 @@ def _add_probe_options(probe: argparse.ArgumentParser) -> None:
     add("-s", "--size", type=_whole, metavar="N", help="octets on the wire without FCS and VLAN tag")
     add("-W", "--timeout", metavar="TIME", help="after that a reply is late and its request lost")
     add("-w", "--deadline", metavar="TIME", help="end the probe after this time")
+    add("--duration", metavar="TIME", help="probe for this time, however many requests that takes")
+    add("--rate", type=_rate, metavar="N", help="requests a second, instead of an interval")
+    add("-f", "--flood", action="store_true", help="as fast as answers come, 64 requests ahead; needs a target")
+    add("--until-reply", action="store_true", help="end with the first reply")
+    add("--vlan", metavar="VID", help="with a VLAN tag; OUTER.INNER for two")
+    add("--pcp", type=_whole, metavar="N", help="priority in the tag, 0 to 7")
+    add("--pattern", metavar="P", help="payload: counting, zero, ff, random or hex:DIGITS")
     add("-q", "--quiet", action="store_true", help="show the summary alone")
     add("--ethertype", metavar="TYPE", help="ETH_P_802_EX1, ETH_P_PAE or a number such as 0x88B6")
     add("--hello", action="store_true", help="the tutorial's client: say hello, count HELLOs (on lo)")
@@ -104,6 +111,14 @@ def normalised(argv: list[str]) -> list[str]:
         if following is not None and following not in JSON_MODES:
             result.append(following)
     return result
+
+
+def _rate(text: str) -> str:
+    """The interval, as a duration."""
+    rate = _whole(text)
+    if not rate:
+        raise argparse.ArgumentTypeError("at least one request a second")
+    return f"{1_000_000_000 // rate}ns"
 
 
 def _whole(text: str) -> int:
