@@ -36,6 +36,7 @@ find_missing() {
     need libsystemd-dev "builds systemd-python" test -e /usr/include/systemd/sd-journal.h
     need iproute2 "makes the demo's and the tests' network namespaces" command -v ip
     need systemd "the tests boot one" test -x /lib/systemd/systemd
+    need chromium "the tests open a probe's HTML page in it" command -v chromium
     need dbus "that systemd's bus" command -v dbus-daemon
 }
 
