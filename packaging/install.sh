@@ -5,6 +5,7 @@
 #   PREFIX/bin                         links to rawechod and rawechoctl
 # Part `files`:
 #   PREFIX/lib/systemd, lib/sysusers.d the unit, the message catalog, the user and the group
+#   PREFIX/share/rawecho/ebpf.conf     the unit's drop-in for engine = "ebpf", which is the administrator's to put in place
 #   /etc/rawecho/config.toml           unless there is one
 # What is below DESTDIR is a tree for a package, or for another machine with the same Debian. Needs `make setup`, or in
 # BUILD_PYTHON a virtual environment's Python with pip and what pyproject.toml builds with.
@@ -54,6 +55,8 @@ install_files() {
     install -m 644 "$work/rawechod.service" "$lib/systemd/system/rawechod.service"
     install -m 644 systemd/rawecho.catalog "$lib/systemd/catalog/rawecho.catalog"
     install -m 644 systemd/rawecho.sysusers "$lib/sysusers.d/rawecho.conf"
+    sed "s|/usr/share/|$prefix/share/|" systemd/ebpf.conf >"$work/ebpf.conf"
+    install -D -m 644 "$work/ebpf.conf" "$destdir$prefix/share/rawecho/ebpf.conf"
     if [ -e "$destdir/etc/rawecho/config.toml" ]; then
         say "$destdir/etc/rawecho/config.toml is left as it is"
     else

@@ -17,6 +17,7 @@ def test_the_tree_holds_what_a_package_needs(installed_tree: Path) -> None:
         "usr/lib/systemd/system/rawechod.service",
         "usr/lib/systemd/catalog/rawecho.catalog",
         "usr/lib/sysusers.d/rawecho.conf",
+        "usr/share/rawecho/ebpf.conf",
         "etc/rawecho/config.toml",
     )
     assert [name for name in expected if not (installed_tree / name).exists()] == []
