@@ -164,6 +164,9 @@ class Config(Table):
     probe: Probe = Field(default_factory=Probe)
     control: Control = Field(default_factory=Control)
     log: Log = Field(default_factory=Log)
+    hosts: dict[str, Annotated[Mac, AfterValidator(_source)]] = Field(
+        {}, description="Names for MACs, to probe by; before those of /etc/ethers."
+    )
 
 
 TABLES: dict[str, type[Table]] = {"echo": Echo, "probe": Probe, "control": Control, "log": Log}

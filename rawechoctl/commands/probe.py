@@ -26,13 +26,26 @@ def run(client: Client, arguments: Namespace, out: Output) -> int:
             out.object({"event": event, **body})
         elif event in SHOW:
             SHOW[event](out, body)
+        if event == "reply" and arguments.until_reply:
+            client.finish()
     return exits.DONE if summary.get("received") else exits.NO_REPLY
 
 
+SENT_AS_THEY_ARE = (
+    *("interface", "ethertype", "count", "interval", "timeout", "deadline", "size", "hello", "quiet"),
+    *("vlan", "pcp", "pattern", "flood"),
+)
+
+
 def _parameters(arguments: Namespace) -> Body:
-    names = ("interface", "ethertype", "count", "interval", "timeout", "deadline", "size", "hello", "quiet")
-    target = arguments.target or arguments.target_option
-    return {name: getattr(arguments, name) for name in names} | {"target": target}
+    parameters = {name: getattr(arguments, name) for name in SENT_AS_THEY_ARE}
+    parameters["target"] = arguments.target or arguments.target_option
+    parameters["interval"] = arguments.rate or arguments.interval
+    if arguments.duration or arguments.until_reply:
+        parameters["count"] = arguments.count or 0
+        parameters["deadline"] = arguments.duration or arguments.deadline
+        parameters["quiet"] = arguments.quiet and not arguments.until_reply
+    return parameters
 
 
 def _end_on_signals(client: Client) -> None:
@@ -82,6 +95,13 @@ def _summary(out: Output, summary: Body) -> None:
     if rtt:
         out.line(f"rtt min/avg/max/mdev = {_row(rtt, 'min', 'mean', 'max', 'stddev')} ms")
         out.line(f"rtt p50/p90/p99/p99.9 = {_row(rtt, 'p50', 'p90', 'p99', 'p999')} ms")
+    residence = summary["residence_ns"]
+    if residence:
+        out.line(f"inside the responder, not in rtt: avg {milliseconds(residence['mean'])} ms")
+    if summary["lost_forward"] or summary["lost_backward"]:
+        out.line(f"lost on the way there {summary['lost_forward']}, on the way back {summary['lost_backward']}")
+    if summary["longest_loss_run"] > 1:
+        out.line(f"most lost in a row {summary['longest_loss_run']}, about {summary['outage_s']:g} s")
     if len(summary["responders"]) > 1:
         for one in summary["responders"]:
             out.line(f"{one['mac']}: {one['received']} received, {one['duplicates']} duplicates")

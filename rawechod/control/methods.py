@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from importlib import resources
-from typing import Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from rawechod import __version__, config_problems, events, journal
 from rawechod.config import Config, Count, Duration, Interval, ReportEvery, Size, Table, Timeout, dump
@@ -73,6 +73,10 @@ class ProbeParameters(Table):
     deadline: Duration | None = None
     size: Size | None = None
     hello: bool | None = None
+    vlan: str | None = None
+    pcp: Annotated[int, Field(ge=0, le=7)] | None = None
+    pattern: str | None = None
+    flood: bool | None = None
     quiet: bool | None = None
     report_every: ReportEvery | None = None
 
@@ -177,7 +181,7 @@ class Methods:
 
     def probe(self, exchange: Exchange, parameters: ProbeParameters) -> None:
         """Start a probe; its events and its summary follow."""
-        wish = Wish(**{name: value for name, value in parameters if name != "quiet" and value is not None})
+        wish = Wish(**{name: value for name, value in parameters if value is not None})
 
         def on_event(event: ProbeEvent) -> None:
             if exchange.call.more and (not parameters.quiet or event.event == "interval"):

@@ -23,9 +23,10 @@ DEFAULT_TPID = 0x8100
 _ADDRESS = struct.Struct("=HHiHBB8s")
 _CONTROL_HEADER = struct.Struct("@Nii")
 _AUXDATA = struct.Struct("=IIIHHHH")
-_CONTROL_SIZE = 96
+_CONTROL_SIZE = 128
 _MSG_LENGTH = struct.Struct("=I")
 _CONTROL_LENGTH = struct.Struct("@N")
+_STAMPS = (timestamps.SCM_TIMESTAMPNS, timestamps.SCM_TIMESTAMPING)
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -166,7 +167,7 @@ def _ancillary(controls: bytearray, start: int, used: int) -> tuple[tuple[int, i
         body = offset + _CONTROL_HEADER.size
         if level == SOL_PACKET and kind == PACKET_AUXDATA:
             tag = _tag(*_AUXDATA.unpack_from(controls, body))
-        elif level == socket.SOL_SOCKET and kind == timestamps.SCM_TIMESTAMPNS:
+        elif level == socket.SOL_SOCKET and kind in _STAMPS:
             received_at = timestamps.decode(controls, body)
         offset += (length + 7) & ~7
     return tag, received_at

@@ -13,6 +13,7 @@ import struct
 from dataclasses import dataclass
 
 from rawechod.errors import InterfaceError, PrivilegeError
+from rawechod.packet import timestamps
 from rawechod.wire import ethernet
 
 SOL_PACKET = 263
@@ -23,7 +24,6 @@ PACKET_IGNORE_OUTGOING = 23
 PACKET_MR_MULTICAST = 0
 PACKET_MR_PROMISC = 1
 SO_ATTACH_FILTER = 26
-SO_TIMESTAMPNS = 35
 SO_LOCK_FILTER = 44
 
 DOMAINS = {"AF_PACKET": socket.AF_PACKET, "PF_PACKET": getattr(socket, "PF_PACKET", socket.AF_PACKET)}
@@ -54,6 +54,8 @@ class Options:
     domain: str = "AF_PACKET"
     join_pae_group: bool = False
     promiscuous: bool = False
+    stamps: bool = False
+    """SO_TIMESTAMPING, which can stamp transmitted frames too, instead of SO_TIMESTAMPNS."""
 
 
 def open_socket(ifindex: int, options: Options) -> socket.socket:
@@ -63,7 +65,10 @@ def open_socket(ifindex: int, options: Options) -> socket.socket:
         if options.filter:
             _attach_filter(sock, options.filter)
         sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
-        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        if options.stamps:
+            sock.setsockopt(socket.SOL_SOCKET, timestamps.SO_TIMESTAMPING, timestamps.RECEIVE)
+        else:
+            sock.setsockopt(socket.SOL_SOCKET, timestamps.SO_TIMESTAMPNS, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         _ignore_outgoing(sock)
         _bind(sock, ifindex, options.ethertype)

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from itertools import cycle, islice
-from typing import Protocol
+import struct
+from dataclasses import replace
+from typing import NamedTuple, Protocol
 
 from rawechod.echo.hello import GREETING, hello_frame, is_hello
 from rawechod.reasons import MalformedFrameError
 from rawechod.wire import echo, ethernet
 
+_SEQ, _T1 = struct.Struct("!I"), struct.Struct("!Q")
+_FIELDS = struct.Struct("!BIII8xQQ")
+"""From the op on: op, session, seq, responder_seq, t2, t3."""
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+
+class Seen(NamedTuple):
     """A reply in a received frame."""
 
     seq: int
     src: bytes
     residence: int
     """Nanoseconds inside the responder, 0 = not stamped."""
-    corrupted: bool
+    corrupted_at: int | None
+    """The first octet on the wire that is not as expected, None = all are."""
     responder_seq: int
 
 
@@ -32,40 +36,83 @@ class Codec(Protocol):
     def request(self, seq: int, wall: int) -> bytes:
         """The frame of a request that leaves at `wall` (nanoseconds since the epoch)."""
 
-    def reply(self, frame: bytes, length: int) -> Seen | None:
-        """What a received frame of `length` octets says, None where it is no reply of this session."""
+    def reply(self, frame: bytes, length: int, tag: ethernet.Tag | None) -> Seen | None:
+        """What a received frame of `length` octets says, None where it is no reply of this session.
+
+        `tag` is the outermost one, which the kernel took out of the octets.
+        """
 
 
 class EchoCodec:
-    """Echo PDU v1."""
+    """Echo PDU v1. Requests are one frame with other numbers in it; a reply is compared with what it should be."""
 
-    def __init__(self, header: ethernet.Header, session: int, size: int) -> None:
-        self._header = header
+    def __init__(self, header: ethernet.Header, session: int, payload: bytes) -> None:
         self._session = session
-        self._size = size
-        self._payload = bytes(islice(cycle(range(256)), size - echo.overhead(header.ethertype)))
+        self._payload = payload
+        self._tag = header.tags[0] if header.tags else None
+        self._header = header
+        self._make_templates()
+
+    def _make_templates(self) -> None:
+        header = self._header
+        blank = echo.EchoPdu(echo.REQUEST, self._session, 0, 0, payload=self._payload)
+        self._request = bytearray(echo.encode_frame(header, blank))
+        self._offset = len(self._request) - echo.PDU_LENGTH - len(self._payload)
+        heard = replace(header, dst=header.src, src=header.dst, tags=header.tags[1:])
+        self._expected = echo.encode_frame(heard, blank)
+        self._expected_offset = len(self._expected) - echo.PDU_LENGTH - len(self._payload)
 
     def readdress(self, mac: bytes) -> None:
         """Send from this MAC from now on."""
-        self._header = replace(self._header, src=mac)
+        if mac != self._header.src:
+            self._header = replace(self._header, src=mac)
+            self._make_templates()
 
     def request(self, seq: int, wall: int) -> bytes:
         """The frame of a request."""
-        pdu = echo.EchoPdu(echo.REQUEST, self._session, seq, wall, payload=self._payload)
-        return echo.encode_frame(self._header, pdu)
+        _SEQ.pack_into(self._request, self._offset + echo.SEQ_OFFSET, seq)
+        _T1.pack_into(self._request, self._offset + echo.T1_OFFSET, wall)
+        return bytes(self._request)
 
-    def reply(self, frame: bytes, length: int) -> Seen | None:
+    def reply(self, frame: bytes, length: int, tag: ethernet.Tag | None) -> Seen | None:
         """What a received frame says."""
         try:
-            received = echo.decode_frame(frame)
+            offset, (op, session, seq, responder_seq, t2, t3) = self._read(frame)
         except MalformedFrameError:
             return None
-        pdu, header = received.pdu, received.header
-        if pdu.op != echo.REPLY or pdu.session != self._session:
+        if op != echo.REPLY or session != self._session:
             return None
-        residence = pdu.t3 - pdu.t2 if pdu.t2 and pdu.t3 >= pdu.t2 else 0
-        intact = length == self._size and pdu.payload == self._payload and header.dst == self._header.src
-        return Seen(pdu.seq, header.src, residence, not intact, pdu.responder_seq)
+        residence = t3 - t2 if t2 and t3 >= t2 else 0
+        return Seen(seq, frame[6:12], residence, self._corrupted_at(frame, length, tag, offset), responder_seq)
+
+    def _read(self, frame: bytes) -> tuple[int, tuple[int, int, int, int, int, int]]:
+        """The PDU's offset and op, session, seq, responder_seq, t2, t3."""
+        at = self._expected_offset
+        if frame[12 : at + 3] == self._expected[12 : at + 3] and len(frame) >= at + echo.PDU_LENGTH:
+            return at, _FIELDS.unpack_from(frame, at + echo.OP_OFFSET)
+        other = echo.decode_frame(frame)
+        pdu = other.pdu
+        return other.offset, (pdu.op, pdu.session, pdu.seq, pdu.responder_seq, pdu.t2, pdu.t3)
+
+    def _corrupted_at(self, frame: bytes, length: int, tag: ethernet.Tag | None, offset: int) -> int | None:
+        expected, stripped = self._expected, ethernet.TAG_LENGTH if tag else 0
+        if tag != self._tag:
+            return 2 * ethernet.MAC_LENGTH
+        body = offset + echo.PDU_LENGTH
+        # The source is the runner's business: it knows whether anybody may answer.
+        if frame[:6] != expected[:6] or frame[12:offset] != expected[12:offset]:
+            head = frame[:6] + expected[6:12] + frame[12:offset]
+            return _first_difference(head, expected[:offset], stripped)
+        if length == len(expected) and frame[body:] == self._payload:
+            return None
+        return body + stripped + _first_difference(frame[body:length], self._payload, 0)
+
+
+def _first_difference(octets: bytes, expected: bytes, stripped: int) -> int:
+    """On the wire, where `stripped` octets more stand before the EtherType."""
+    pairs = enumerate(zip(octets, expected, strict=False))
+    at = next((index for index, (one, other) in pairs if one != other), min(len(octets), len(expected)))
+    return at + stripped if at >= 2 * ethernet.MAC_LENGTH else at
 
 
 class HelloCodec:
@@ -85,8 +132,8 @@ class HelloCodec:
         self._last = seq
         return hello_frame(GREETING, self._ethertype, self._header.dst, self._header.src)
 
-    def reply(self, frame: bytes, length: int) -> Seen | None:
+    def reply(self, frame: bytes, length: int, tag: ethernet.Tag | None) -> Seen | None:
         """Whether a received frame is the server's HELLO."""
         if not is_hello(frame, self._ethertype):
             return None
-        return Seen(self._last, self._header.dst, 0, False, 0)
+        return Seen(self._last, self._header.dst, 0, None, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from rawechod.probe.statistics import MomentValues, RttValues
+from rawechod.probe.statistics import MomentValues, PdvValues, RttValues
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,12 @@ class Arrived:
     """Time inside the responder, already subtracted from rtt_ns; 0 = not stamped."""
     reordered: bool = False
     corrupted: bool = False
+    sent_at_ns: int = 0
+    """When the request left, nanoseconds since the epoch; 0 = forgotten."""
+    kernel_stamped: bool = False
+    """rtt_ns is between the kernel's stamps, not around our system calls."""
+    corrupted_at: int | None = None
+    """The first octet of the frame that differs from what was expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +119,20 @@ class Summary:
     """Replies from other MACs than the target's, not counted as received."""
     duration_s: float
     timestamps: str
+    """`kernel` where all round trips are between kernel stamps, `user` where none is, else `mixed`."""
     rtt_ns: RttValues | None
     ipdv_ns: MomentValues | None
+    pdv_ns: PdvValues | None
+    residence_ns: MomentValues | None
+    """Time inside the responder, where it stamps."""
+    lost_forward: int = 0
+    """Lost on the way there, as far as the responder's count tells (a single target's only)."""
+    lost_backward: int = 0
+    """Lost on the way back, or not answered by a limited responder."""
+    longest_loss_run: int = 0
+    """Most requests lost in a row."""
+    outage_s: float = 0.0
+    """The longest loss run times the interval."""
     send_errors: dict[str, int] = field(default_factory=dict)
     responders: list[Responder] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

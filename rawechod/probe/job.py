@@ -12,13 +12,16 @@ from rawechod.link import LOOPBACK_ONLY, Link
 from rawechod.packet.filter import hello_filter, probe_filter
 from rawechod.probe.codec import Codec, EchoCodec, HelloCodec
 from rawechod.probe.events import Arrived, Interval, Lost, ProbeEvent, Start, Summary, Using
+from rawechod.probe.pattern import DEFAULT_PATTERN, payload
 from rawechod.probe.record import Subject
 from rawechod.probe.runner import Channel, Runner
 from rawechod.probe.session import Plan
 from rawechod.reactor import Deadline, Reactor
-from rawechod.wire import ethernet
+from rawechod.wire import echo, ethernet
 
 SEARCH_INTERVAL = 200 * UNITS["ms"]
+STAMPED_INTERVAL = 100 * UNITS["us"]
+"""At a higher pace reading each frame's transmit stamp would slow the probe down."""
 SEARCH_GRACE = 300 * UNITS["ms"]
 """After the first answer to everybody, time for others to answer too."""
 
@@ -34,6 +37,11 @@ class Order:
     plan: Plan
     size: int
     hello: bool = False
+    tags: tuple[ethernet.Tag, ...] = ()
+    """Outermost first."""
+    pattern: str = DEFAULT_PATTERN
+    quiet: bool = False
+    """No events but interval reports and the summary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +119,14 @@ class Job:
             frame_size=order.size + ethernet.MOST_TAGS * ethernet.TAG_LENGTH,
             filter=hello_filter(order.ethertype) if order.hello else probe_filter(session),
             any_source=ethernet.is_group(target) or order.link.loopback,
+            stamped=order.plan.interval >= STAMPED_INTERVAL,
+            quiet=order.quiet and not searching,
         )
         return Runner(
             self._reactor,
             channel,
             self._codec(target, session),
-            Subject(order.link.name, order.ethertype, target, order.size),
+            Subject(order.link.name, order.ethertype, target, order.size, order.plan.interval),
             self._plan(target, searching),
             self._searched if searching else self._tell,
             self._finish,
@@ -124,10 +134,10 @@ class Job:
 
     def _codec(self, target: bytes, session: int) -> Codec:
         order = self.order
-        header = ethernet.Header(target, order.link.mac, (), order.ethertype)
+        header = ethernet.Header(target, order.link.mac, order.tags, order.ethertype)
         if order.hello:
             return HelloCodec(header, order.ethertype)
-        return EchoCodec(header, session, order.size)
+        return EchoCodec(header, session, payload(order.pattern, order.size - echo.overhead(order.ethertype)))
 
     def _plan(self, target: bytes, searching: bool) -> Plan:
         plan, spent = self.order.plan, self._reactor.now() - self._started_at

@@ -11,13 +11,18 @@ from rawechod.echo.hello import LENGTH as HELLO_LENGTH
 from rawechod.errors import InterfaceError, RequestError
 from rawechod.link import Link, LinkMonitor
 from rawechod.probe.events import ProbeEvent
+from rawechod.probe.hosts import look_up
 from rawechod.probe.job import Job, Order, Outcome
+from rawechod.probe.pattern import DEFAULT_PATTERN, payload
 from rawechod.probe.session import Plan
+from rawechod.probe.vlan import parse_tags
 from rawechod.reactor import Reactor
 from rawechod.wire import echo, ethernet
 
 GROUPS = {"broadcast": ethernet.BROADCAST, "pae-group": ethernet.PAE_GROUP}
 """Targets that have names."""
+FLOOD_WINDOW = 64
+"""Most requests of a flood that are unanswered."""
 GROUP_INTERVAL = 100 * UNITS["ms"]
 """A group is asked at most ten times a second."""
 
@@ -35,6 +40,11 @@ class Wish:
     deadline: int | None = None
     size: int | None = None
     hello: bool = False
+    vlan: str | None = None
+    pcp: int | None = None
+    pattern: str | None = None
+    flood: bool = False
+    quiet: bool = False
     report_every: int | None = None
 
 
@@ -82,7 +92,8 @@ class Prober:
         _check_size(size, link, ethertype)
         if wish.hello and not link.loopback:
             raise RequestError(f"the tutorial's exchange works on lo only, not on {link.name}", "hello")
-        return Order(link, ethertype, target, self._plan(wish, target), size, wish.hello)
+        plan, tags = self._plan(wish, target), _tags(wish)
+        return Order(link, ethertype, target, plan, size, wish.hello, tags, _pattern(wish), wish.quiet)
 
     def _link(self, wanted: str | None) -> Link:
         name = wanted or self.config.probe.interface or self._only_listener()
@@ -134,10 +145,12 @@ class Prober:
             return GROUPS[wish.target]
         if wish.target is None:
             return ethernet.ZERO if link.loopback else self.config.probe.target
+        target = look_up(wish.target, self.config.hosts)
         try:
-            target = ethernet.parse_mac(wish.target)
+            target = target or ethernet.parse_mac(wish.target)
         except ValueError as error:
-            raise RequestError(f"{error}; or {', '.join(GROUPS)}", "target") from error
+            names = ", ".join([*GROUPS, *self.config.hosts])
+            raise RequestError(f"{error}; or {names}, or a name in /etc/ethers", "target") from error
         if target == link.mac and not link.loopback:
             raise RequestError(f"{wish.target} is {link.name}'s own MAC", "target")
         return target
@@ -149,7 +162,30 @@ class Prober:
             raise RequestError("a group is asked at most ten times a second", "interval")
         count = probe.count if wish.count is None else wish.count
         timeout = wish.timeout or probe.timeout
-        return Plan(count, interval, timeout, wish.deadline or 0, report_every=wish.report_every or 0)
+        report_every, window = wish.report_every or 0, FLOOD_WINDOW if wish.flood else 0
+        if window and (not target or ethernet.is_group(target)):
+            raise RequestError("a flood needs a single target", "flood")
+        return Plan(count, interval, timeout, wish.deadline or 0, report_every=report_every, window=window)
+
+
+def _tags(wish: Wish) -> tuple[ethernet.Tag, ...]:
+    if wish.vlan is None and wish.pcp is None:
+        return ()
+    if wish.hello:
+        raise RequestError("the tutorial's exchange has no tags", "vlan")
+    try:
+        return parse_tags(wish.vlan or "0", wish.pcp or 0)
+    except ValueError as error:
+        raise RequestError(str(error), "vlan") from error
+
+
+def _pattern(wish: Wish) -> str:
+    pattern = wish.pattern or DEFAULT_PATTERN
+    try:
+        payload(pattern, 0)
+    except ValueError as error:
+        raise RequestError(str(error), "pattern") from error
+    return pattern
 
 
 def _check_size(size: int, link: Link, ethertype: int) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
+from rawechod.probe.codec import Seen
 from rawechod.probe.events import Responder, Summary
+from rawechod.probe.losses import Losses
 from rawechod.probe.session import MOST_RESPONDERS, Match, Verdict
-from rawechod.probe.statistics import RttStatistics
+from rawechod.probe.statistics import Moments, RttStatistics
 from rawechod.wire import ethernet
 
 
@@ -19,11 +22,23 @@ class Subject:
     ethertype: int
     target: bytes
     size: int
+    interval: int
+    """Nanoseconds."""
 
     @property
     def target_name(self) -> str:
         """The MAC's text."""
         return ethernet.format_mac(self.target)
+
+
+class Timing(NamedTuple):
+    """A reply's times, nanoseconds."""
+
+    rtt: int
+    """Round trip without the responder's residence."""
+    residence: int
+    """0 = not stamped, or impossible."""
+    kernel_stamped: bool
 
 
 @dataclass(slots=True)
@@ -54,13 +69,27 @@ class Record:
     send_errors: Counter[str] = field(default_factory=Counter)
     window: RttStatistics | None = None
     """Where a Reporter wants the round-trip times too."""
+    kernel_stamped: int = 0
     _rtt: RttStatistics = field(default_factory=RttStatistics)
+    _residence: Moments = field(default_factory=Moments)
+    _losses: Losses = field(default_factory=Losses)
     _total: _Tally = field(default_factory=_Tally)
     _responders: dict[bytes, _Tally] = field(default_factory=dict)
 
-    def arrived(self, mac: bytes, match: Match, rtt: int, corrupted: bool, responder_seq: int) -> None:
-        """A reply that found its request; `rtt` without the responder's residence, nanoseconds."""
+    def lose(self, number: int, error: str = "") -> None:
+        """A request timed out, or was refused by the kernel with an errno of this name."""
+        self.lost += 1
+        if error:
+            self.send_errors[error] += 1
+            self._losses.refused(number)
+        else:
+            self._losses.lost(number)
+
+    def arrived(self, seen: Seen, match: Match, timing: Timing) -> None:
+        """A reply that found its request."""
+        mac, corrupted, responder_seq = seen.src, seen.corrupted_at is not None, seen.responder_seq
         self.late += match.verdict is Verdict.LATE
+        self._losses.heard(match.number, responder_seq)
         self._total.count(match, corrupted)
         tally = self._responders.get(mac)
         if tally is None and len(self._responders) < MOST_RESPONDERS:
@@ -70,9 +99,12 @@ class Record:
             tally.requests_seen = max(tally.requests_seen, responder_seq)
         if match.first:
             self.received += 1
-            self._rtt.record(match.number, rtt)
+            self._rtt.record(match.number, timing.rtt)
+            self.kernel_stamped += timing.kernel_stamped
+            if timing.residence:
+                self._residence.record(timing.residence)
             if self.window:
-                self.window.record(match.number, rtt)
+                self.window.record(match.number, timing.rtt)
 
     def counts(self) -> dict[str, int]:
         """Those of replies and losses that only grow, named as in the summary."""
@@ -105,13 +137,35 @@ class Record:
             corrupted=self._total.corrupted,
             strangers=self.strangers,
             duration_s=round((now - self.started_at) / 1e9, 6),
-            timestamps="user",
-            rtt_ns=self._rtt.rtt(),
-            ipdv_ns=self._rtt.ipdv(),
             send_errors=dict(self.send_errors),
             responders=[self._responder(mac) for mac in sorted(self._responders)],
             notes=self._notes(),
+            **self._times(),
+            **self._loss_details(),
         )
+
+    def _times(self) -> dict[str, Any]:
+        return {
+            "timestamps": self._timestamps(),
+            "rtt_ns": self._rtt.rtt(),
+            "ipdv_ns": self._rtt.ipdv(),
+            "pdv_ns": self._rtt.pdv(),
+            "residence_ns": self._residence.values(),
+        }
+
+    def _loss_details(self) -> dict[str, Any]:
+        losses, group = self._losses, ethernet.is_group(self.subject.target)
+        return {
+            "lost_forward": 0 if group else losses.forward,
+            "lost_backward": 0 if group else losses.backward,
+            "longest_loss_run": losses.longest_run,
+            "outage_s": round(losses.longest_run * self.subject.interval / 1e9, 6),
+        }
+
+    def _timestamps(self) -> str:
+        if not self.kernel_stamped:
+            return "user"
+        return "kernel" if self.kernel_stamped == self.received else "mixed"
 
     def _responder(self, mac: bytes) -> Responder:
         tally = self._responders[mac]

@@ -8,14 +8,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rawechod.packet import timestamps
 from rawechod.packet.batch import BATCH, BatchReceiver, BatchSender, Received
 from rawechod.packet.socket import Options, open_socket
 from rawechod.probe.codec import Codec, Seen
 from rawechod.probe.events import Arrived, Interval, Lost, Summary
-from rawechod.probe.record import Record, Subject
+from rawechod.probe.record import Record, Subject, Timing
 from rawechod.probe.reporter import Reporter
 from rawechod.probe.session import Match, Plan, Session
-from rawechod.reactor import Deadline, Reactor
+from rawechod.reactor import ERROR, Deadline, Reactor
 from rawechod.wire import ethernet
 
 ROUNDS = 4
@@ -31,6 +32,10 @@ class Channel:
     filter: bytes | None
     any_source: bool
     """Replies from other MACs than the target's are taken too."""
+    stamped: bool = False
+    """Have the kernel stamp what is sent; costs a system call a frame."""
+    quiet: bool = False
+    """Nobody wants to hear of single requests."""
 
 
 class Runner:
@@ -60,16 +65,22 @@ class Runner:
             self._reporter = Reporter(reactor, plan.report_every, self._record, self._session, on_event)
         self._deadline: Deadline | None = reactor.call_at(now, self._advance)
         self._socket: socket.socket | None = None
+        self._wall_offset = 0
+        """Nanoseconds from the monotonic clock to the epoch, as of the last request."""
+        self._stamp_numbers: dict[int, int] = {}
+        """Which request the kernel's transmit stamp of this number belongs to."""
+        self._next_stamp = 0
         self.open(channel.ifindex)
 
     def open(self, ifindex: int) -> None:
         """Use the interface with this index from now on; raises, the old socket stays, where it is gone again."""
-        options = Options(filter=self._channel.filter, join_pae_group=False)
+        options = Options(filter=self._channel.filter, stamps=True)
         fresh = open_socket(ifindex, options)
         self._close_socket()
         self._socket = fresh
         self._receiver = BatchReceiver(self._socket, self._channel.frame_size)
         self._sender = BatchSender(self._socket)
+        self._number_stamps()
         self._reactor.register(self._socket.fileno(), self._readable)
 
     def readdress(self, mac: bytes) -> None:
@@ -123,24 +134,45 @@ class Runner:
         wall = time.time_ns()
         frames = [self._codec.request(number & 0xFFFFFFFF, wall) for number in numbers]
         sent_at = self._reactor.now()
+        self._wall_offset = wall - sent_at
         refused = dict(self._sender.send(frames))
         for index, number in enumerate(numbers):
             if index in refused:
-                self._lose(number, errno.errorcode.get(refused[index], str(refused[index])))
-            else:
-                self._session.sent_at(number, sent_at)
+                self._lose(number, sent_at, errno.errorcode.get(refused[index], str(refused[index])))
+                continue
+            self._session.sent_at(number, sent_at)
+            if self._channel.stamped:
+                self._stamp_numbers[self._next_stamp] = number
+                self._next_stamp += 1
+        if refused:
+            self._number_stamps()  # Whether the kernel numbered those that it refused is not known.
+
+    def _number_stamps(self) -> None:
+        self._stamp_numbers.clear()
+        self._next_stamp = 0
+        if self._channel.stamped and self._socket:
+            timestamps.number_from_zero(self._socket)
+
+    def _read_stamps(self) -> None:
+        """Empty the error queue, whether its stamps are wanted or not."""
+        if self._socket:
+            for stamp_number, stamp in timestamps.transmitted(self._socket):
+                number = self._stamp_numbers.pop(stamp_number, None)
+                if number is not None:
+                    self._session.stamped(number, stamp)
 
     def _tell_lost(self, now: int) -> None:
         for number in self._session.timed_out(now):
-            self._lose(number, "")
+            self._lose(number, self._session.lost_sent_at(number))
 
-    def _lose(self, number: int, error: str) -> None:
-        self._record.lost += 1
-        if error:
-            self._record.send_errors[error] += 1
-        self._on_event(Lost(number, error))
+    def _lose(self, number: int, sent_at: int, error: str = "") -> None:
+        self._record.lose(number, error)
+        if not self._channel.quiet:
+            self._on_event(Lost(number & 0xFFFFFFFF, error, self._wall_offset + sent_at))
 
-    def _readable(self, _events: int) -> None:
+    def _readable(self, events: int) -> None:
+        if self._channel.stamped or events & ERROR:
+            self._read_stamps()
         for _ in range(ROUNDS):
             try:
                 batch = self._receiver.receive()
@@ -156,7 +188,8 @@ class Runner:
         self._advance()
 
     def _take(self, received: Received, now: int) -> None:
-        seen = self._codec.reply(received.frame, received.length)
+        tag = ethernet.Tag(*received.tag) if received.tag else None
+        seen = self._codec.reply(received.frame, received.length, tag)
         if seen is None:
             return
         if not self._channel.any_source and seen.src != self._record.subject.target:
@@ -166,13 +199,35 @@ class Runner:
         if match is None:
             self._record.strangers += 1
             return
-        self._tell_arrived(seen, match)
+        timing = _timing(seen, match, received.received_at)
+        self._record.arrived(seen, match, timing)
+        if not self._channel.quiet:
+            self._on_event(self._arrived(seen, match, timing))
 
-    def _tell_arrived(self, seen: Seen, match: Match) -> None:
-        # A residence longer than the round trip is a stepped or a broken clock: not subtracted.
-        residence = seen.residence if seen.residence <= match.rtt else 0
-        rtt = match.rtt - residence
-        self._record.arrived(seen.src, match, rtt, seen.corrupted, seen.responder_seq)
-        mac = ethernet.format_mac(seen.src)
-        number = match.number & 0xFFFFFFFF
-        self._on_event(Arrived(match.verdict.value, number, mac, rtt, residence, match.reordered, seen.corrupted))
+    def _arrived(self, seen: Seen, match: Match, timing: Timing) -> Arrived:
+        return Arrived(
+            event=match.verdict.value,
+            seq=match.number & 0xFFFFFFFF,
+            mac=ethernet.format_mac(seen.src),
+            rtt_ns=timing.rtt,
+            residence_ns=timing.residence,
+            reordered=match.reordered,
+            corrupted=seen.corrupted_at is not None,
+            sent_at_ns=self._wall_offset + match.sent_at if match.sent_at else 0,
+            kernel_stamped=timing.kernel_stamped,
+            corrupted_at=seen.corrupted_at,
+        )
+
+
+def _timing(seen: Seen, match: Match, received_at: int) -> Timing:
+    """The round trip, between the kernel's stamps where both are there and make sense.
+
+    They make sense within the bracket that we measured ourselves, before sending and after receiving, on a
+    clock that never steps; so does a residence within the round trip.
+    """
+    rtt = match.rtt
+    stamped = bool(match.stamp and received_at) and 0 <= received_at - match.stamp <= match.rtt
+    if stamped:
+        rtt = received_at - match.stamp
+    residence = seen.residence if seen.residence <= rtt else 0
+    return Timing(rtt - residence, residence, stamped)

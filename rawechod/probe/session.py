@@ -33,6 +33,8 @@ class Plan:
     """Stop after this long, 0 = never."""
     group: bool = False
     """Several responders may answer one request."""
+    window: int = 0
+    """Flood: no pace, but at most so many requests unanswered; 0 = keep the interval."""
     report_every: int = 0
     """Tell what happened since the last time this often, 0 = never."""
 
@@ -56,11 +58,16 @@ class Match:
     reordered: bool
     first: bool
     """Nobody had answered this request yet."""
+    sent_at: int = 0
+    """0 where the request is forgotten."""
+    stamp: int = 0
+    """Its transmit stamp, on whatever clock it was told; 0 = none."""
 
 
 @dataclass(slots=True)
 class _Request:
     sent_at: int
+    stamp: int = 0
     answered_by: tuple[bytes, ...] = ()
 
 
@@ -100,7 +107,8 @@ class Session:
 
     def next_deadline(self, now: int) -> int | None:
         """When to call `due` next, None = when a reply arrives or never."""
-        times = [] if self._all_sent(now) else [self._next_send]
+        waits = self._all_sent(now) or (self._plan.window and self._unanswered >= self._plan.window)
+        times = [] if waits else [now if self._plan.window else self._next_send]
         if self._open:
             times.append(next(iter(self._open.values())).sent_at + self._plan.timeout)
         if self._ends is not None:
@@ -110,16 +118,30 @@ class Session:
     def due(self, now: int) -> list[int]:
         """Numbers of the requests to send now; tell `sent_at` of each."""
         numbers: list[int] = []
-        while not self._all_sent(now) and self._next_send <= now and len(numbers) < BURST:
+        if self._plan.window:
+            self._next_send = now
+        most = min(BURST, self._plan.window - self._unanswered) if self._plan.window else BURST
+        while not self._all_sent(now) and self._next_send <= now and len(numbers) < most:
             self._last += 1
             numbers.append(self._last)
-            self._next_send = max(self._next_send + self._plan.interval, now - CATCH_UP)
+            if not self._plan.window:
+                self._next_send = max(self._next_send + self._plan.interval, now - CATCH_UP)
         return numbers
 
     def sent_at(self, number: int, when: int) -> None:
         """A request left. One that could not leave is never told: it is the caller's to count as lost."""
         self._open[number] = _Request(when)
         self._unanswered += 1
+
+    def stamped(self, number: int, stamp: int) -> None:
+        """The kernel's transmit stamp of a request came; of two, the first counts."""
+        request = self._open.get(number)
+        if request and not request.stamp:
+            request.stamp = stamp
+
+    def lost_sent_at(self, number: int) -> int:
+        """When a lost request was sent; 0 where that is forgotten."""
+        return self._lost.get(number, 0)
 
     def timed_out(self, now: int) -> list[int]:
         """Numbers of the requests that are lost as of now."""
@@ -145,18 +167,20 @@ class Session:
         request = self._open.get(number)
         if request is None:
             return self._too_late(number, now)
+        told = (request.sent_at, request.stamp)
+        rtt = now - request.sent_at
         if responder in request.answered_by:
-            return Match(Verdict.DUPLICATE, number, now - request.sent_at, False, False)
+            return Match(Verdict.DUPLICATE, number, rtt, False, False, *told)
         first = not request.answered_by
         self._unanswered -= first
         if len(request.answered_by) < MOST_RESPONDERS:
             request.answered_by += (responder,)
-        return Match(Verdict.REPLY, number, now - request.sent_at, self._reordered(number, responder), first)
+        return Match(Verdict.REPLY, number, rtt, self._reordered(number, responder), first, *told)
 
     def _too_late(self, number: int, now: int) -> Match:
         sent_at = self._lost.get(number)
         if sent_at is not None:
-            return Match(Verdict.LATE, number, now - sent_at, False, False)
+            return Match(Verdict.LATE, number, now - sent_at, False, False, sent_at)
         # The request was answered in time; a group's other members may still be slow.
         verdict = Verdict.LATE if self._plan.group else Verdict.DUPLICATE
         return Match(verdict, number, 0, False, False)

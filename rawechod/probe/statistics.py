@@ -26,6 +26,19 @@ class RttValues(MomentValues):
     p90: int
     p99: int
     p999: int
+    p9999: int
+
+
+@dataclass(frozen=True, slots=True)
+class PdvValues:
+    """Round-trip delay variation, nanoseconds: round-trip times minus their minimum (after RFC 5481)."""
+
+    mean: float
+    p50: int
+    p90: int
+    p99: int
+    p999: int
+    max: int
 
 
 class Moments:
@@ -76,10 +89,19 @@ class RttStatistics:
         if not values:
             return None
         low, high = values.min, values.max
-        p50, p90, p99, p999 = (
-            min(max(self._histogram.percentile(p), low), high) for p in (50.0, 90.0, 99.0, 99.9)
+        p50, p90, p99, p999, p9999 = (
+            min(max(self._histogram.percentile(p), low), high) for p in (50.0, 90.0, 99.0, 99.9, 99.99)
         )
-        return RttValues(low, values.mean, high, values.stddev, p50, p90, p99, p999)
+        return RttValues(low, values.mean, high, values.stddev, p50, p90, p99, p999, p9999)
+
+    def pdv(self) -> PdvValues | None:
+        """How far the round-trip times are above the smallest."""
+        rtt = self.rtt()
+        if not rtt:
+            return None
+        low = rtt.min
+        mean = round(rtt.mean - low, 1)
+        return PdvValues(mean, rtt.p50 - low, rtt.p90 - low, rtt.p99 - low, rtt.p999 - low, rtt.max - low)
 
     def ipdv(self) -> MomentValues | None:
         """Signed differences of the round-trip times of consecutive requests (after RFC 3393)."""

@@ -92,7 +92,7 @@ def test_json_of_a_probe(two_hosts: tuple[Host, Host], daemon: StartDaemon) -> N
     assert (summary["interface"], summary["target"], summary["size"]) == ("eth1", MAC_B, 60)
     assert summary["timestamps"] in ("kernel", "user")
     rtt = summary["rtt_ns"]
-    assert set(rtt) == {"min", "mean", "max", "stddev", "p50", "p90", "p99", "p999"}
+    assert set(rtt) == {"min", "mean", "max", "stddev", "p50", "p90", "p99", "p999", "p9999"}
     assert 0 < rtt["min"] <= rtt["p50"] <= rtt["p90"] <= rtt["p99"] <= rtt["p999"] <= rtt["max"]
     assert rtt["min"] <= rtt["mean"] <= rtt["max"]
     assert set(summary["ipdv_ns"]) == {"min", "mean", "max", "stddev"}

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from rawechod.echo.reflector import Instant, Policy, Reflector, Reply
 from rawechod.probe.codec import EchoCodec, HelloCodec, Seen
+from rawechod.probe.pattern import DEFAULT_PATTERN, payload
 from rawechod.wire import echo, ethernet
 from tests.unit.frames import EX1, NOW, OTHER, OWN, PAE, PEER, arrival, frame
 
@@ -18,7 +19,8 @@ REFLECTOR = Policy(ethernet.ETH_P_ALL, PEER, 9000)
 
 def codec(ethertype: int = EX1, size: int = 60) -> EchoCodec:
     """One that probes PEER from OWN."""
-    return EchoCodec(ethernet.Header(PEER, OWN, (), ethertype), SESSION, size)
+    length = size - echo.overhead(ethertype)
+    return EchoCodec(ethernet.Header(PEER, OWN, (), ethertype), SESSION, payload(DEFAULT_PATTERN, length))
 
 
 def reply_to(request: bytes, t2: int = 0, now: Instant = NOW) -> bytes:
@@ -46,7 +48,7 @@ def test_reply(ethertype: int, size: int) -> None:
     """A responder's answer is read back, intact."""
     ours = codec(ethertype, size)
     answer = reply_to(ours.request(7, WALL))
-    assert ours.reply(answer, len(answer)) == Seen(7, PEER, 0, False, 1)
+    assert ours.reply(answer, len(answer), None) == Seen(7, PEER, 0, None, 1)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +58,7 @@ def test_residence(t2: int, t3: int, residence: int) -> None:
     """t3 - t2 where both are stamped and in order."""
     ours = codec()
     answer = reply_to(ours.request(1, WALL), t2=t2, now=Instant(0, t3))
-    seen = ours.reply(answer, len(answer))
+    seen = ours.reply(answer, len(answer), None)
     assert seen is not None
     assert seen.residence == residence
 
@@ -67,9 +69,9 @@ def test_one_changed_octet_of_the_payload_is_corruption(at: int, change: int) ->
     ours = codec()
     answer = bytearray(reply_to(ours.request(1, WALL)))
     answer[at] ^= change
-    seen = ours.reply(bytes(answer), len(answer))
+    seen = ours.reply(bytes(answer), len(answer), None)
     assert seen is not None
-    assert seen.corrupted
+    assert seen.corrupted_at == at
 
 
 @pytest.mark.parametrize("ethertype", [EX1, PAE])
@@ -79,30 +81,27 @@ def test_another_length_is_corruption(ethertype: int, change: int) -> None:
     ours = codec(ethertype, 100)
     answer = reply_to(ours.request(1, WALL))
     octets = answer + bytes(change) if change > 0 else answer[:change]
-    seen = ours.reply(octets, len(octets))
-    if ethertype == PAE and change < 0:
-        assert seen is None  # The envelope's length does not fit any more.
-        return
+    seen = ours.reply(octets, len(octets), None)
     assert seen is not None
-    assert seen.corrupted
+    assert seen.corrupted_at is not None
 
 
 def test_longer_than_the_buffer_is_corruption() -> None:
     """The kernel's length counts, not what was kept."""
     ours = codec()
     answer = reply_to(ours.request(1, WALL))
-    seen = ours.reply(answer, len(answer) + 1)
+    seen = ours.reply(answer, len(answer) + 1, None)
     assert seen is not None
-    assert seen.corrupted
+    assert seen.corrupted_at is not None
 
 
 def test_reply_to_another_mac_is_corruption() -> None:
     """A responder that mangles addresses."""
     ours = codec()
     answer = OTHER + reply_to(ours.request(1, WALL))[6:]
-    seen = ours.reply(answer, len(answer))
+    seen = ours.reply(answer, len(answer), None)
     assert seen is not None
-    assert seen.corrupted
+    assert seen.corrupted_at is not None
 
 
 def _foreign() -> dict[str, bytes]:
@@ -123,7 +122,7 @@ def _foreign() -> dict[str, bytes]:
 @pytest.mark.parametrize("octets", _foreign().values(), ids=_foreign())
 def test_no_reply_of_ours(octets: bytes) -> None:
     """What is not ours is not seen."""
-    assert codec().reply(octets, len(octets)) is None
+    assert codec().reply(octets, len(octets), None) is None
 
 
 def test_readdressed() -> None:
@@ -133,9 +132,9 @@ def test_readdressed() -> None:
     request = ours.request(1, WALL)
     assert request[6:12] == OTHER
     answer = reply_to(request)
-    seen = ours.reply(answer, len(answer))
+    seen = ours.reply(answer, len(answer), None)
     assert seen is not None
-    assert not seen.corrupted
+    assert seen.corrupted_at is None
 
 
 @pytest.mark.parametrize("ethertype", [ethernet.ETH_P_ALL, PAE])
@@ -146,5 +145,5 @@ def test_hello(ethertype: int) -> None:
     answer = (header + b"HELLO").ljust(1024, b"\0")
     for seq in (1, 2):
         assert ours.request(seq, WALL) == (header + b"hello server!").ljust(1024, b"\0")
-        assert ours.reply(answer, 1024) == Seen(seq, bytes(6), 0, False, 0)
-    assert ours.reply(ours.request(3, WALL), 1024) is None
+        assert ours.reply(answer, 1024, None) == Seen(seq, bytes(6), 0, None, 0)
+    assert ours.reply(ours.request(3, WALL), 1024, None) is None

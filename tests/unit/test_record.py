@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rawechod.probe.codec import Seen
 from rawechod.probe.events import Responder, Summary
-from rawechod.probe.record import Record, Subject
+from rawechod.probe.record import Record, Subject, Timing
 from rawechod.probe.session import MOST_RESPONDERS, Match, Plan, Session, Verdict
 from rawechod.wire import ethernet
 
@@ -18,7 +19,7 @@ A, B = bytes.fromhex("02000000000a"), bytes.fromhex("02000000000b")
 
 def record(target: bytes = A) -> Record:
     """An empty one."""
-    return Record(Subject("eth1", 0x88B5, target, 60), START)
+    return Record(Subject("eth1", 0x88B5, target, 60, 100 * MS), START)
 
 
 def match(
@@ -28,14 +29,20 @@ def match(
     return Match(verdict, number, 0, reordered, verdict is Verdict.REPLY if first is None else first)
 
 
+def heard(books: Record, mac: bytes, found: Match, rtt: int, corrupted: bool, responder_seq: int) -> None:
+    """A reply arrived."""
+    seen = Seen(found.number, mac, 0, 54 if corrupted else None, responder_seq)
+    books.arrived(seen, found, Timing(rtt, 0, False))
+
+
 def test_summary_of_a_mixed_run() -> None:
     """Every count in its place."""
     books = record()
-    books.arrived(A, match(1), 100, False, 1)
-    books.arrived(A, match(3), 300, True, 3)
-    books.arrived(A, match(2, reordered=True), 200, False, 2)
-    books.arrived(A, match(1, Verdict.DUPLICATE), 0, False, 3)
-    books.arrived(A, match(4, Verdict.LATE), 9000, False, 4)
+    heard(books, A, match(1), 100, False, 1)
+    heard(books, A, match(3), 300, True, 3)
+    heard(books, A, match(2, reordered=True), 200, False, 2)
+    heard(books, A, match(1, Verdict.DUPLICATE), 0, False, 3)
+    heard(books, A, match(4, Verdict.LATE), 9000, False, 4)
     books.lost, books.strangers = 1, 2
     books.send_errors["ENETDOWN"] += 1
     summary = books.summary(sent=5, outstanding=1, now=START + 1_500 * MS)
@@ -54,9 +61,9 @@ def test_summary_of_a_mixed_run() -> None:
 def test_late_and_duplicate_times_are_not_in_the_figures() -> None:
     """The round-trip figures are of the first replies in time alone."""
     books = record()
-    books.arrived(A, match(1), 100, False, 0)
-    books.arrived(A, match(1, Verdict.DUPLICATE), 50_000, False, 0)
-    books.arrived(A, match(2, Verdict.LATE), 90_000, False, 0)
+    heard(books, A, match(1), 100, False, 0)
+    heard(books, A, match(1, Verdict.DUPLICATE), 50_000, False, 0)
+    heard(books, A, match(2, Verdict.LATE), 90_000, False, 0)
     rtt = books.summary(2, 0, START).rtt_ns
     assert rtt is not None
     assert (rtt.min, rtt.max) == (100, 100)
@@ -65,9 +72,9 @@ def test_late_and_duplicate_times_are_not_in_the_figures() -> None:
 def test_group_summary_lists_every_responder() -> None:
     """Received counts requests that anybody answered; responders come in the order of their MACs."""
     books = record(ethernet.BROADCAST)
-    books.arrived(B, match(1), 100, False, 1)
-    books.arrived(A, match(1, first=False), 200, False, 1)
-    books.arrived(B, match(2), 100, False, 2)
+    heard(books, B, match(1), 100, False, 1)
+    heard(books, A, match(1, first=False), 200, False, 1)
+    heard(books, B, match(2), 100, False, 2)
     summary = books.summary(2, 0, START)
     assert summary.received == 2
     assert [(one.mac[-2:], one.received, one.requests_seen) for one in summary.responders] == [
@@ -95,7 +102,7 @@ def _notes(target: bytes, arrived: int, lost: int) -> list[str]:
     books = record(target)
     books.lost = lost
     if arrived:
-        books.arrived(A, match(1), 100, False, arrived)
+        heard(books, A, match(1), 100, False, arrived)
     return books.summary(10, 0, START).notes
 
 
@@ -125,7 +132,7 @@ def test_memory_for_responders_is_bounded() -> None:
     """Later ones are counted in the totals alone."""
     books = record(ethernet.BROADCAST)
     for number in range(2 * MOST_RESPONDERS):
-        books.arrived(bytes([6, *number.to_bytes(5)]), match(1, first=number == 0), 100, True, 1)
+        heard(books, bytes([6, *number.to_bytes(5)]), match(1, first=number == 0), 100, True, 1)
     summary = books.summary(1, 0, START)
     assert len(summary.responders) == MOST_RESPONDERS
     assert summary.corrupted == 2 * MOST_RESPONDERS
@@ -155,7 +162,7 @@ def test_books_balance(steps: list[tuple[str, int, bytes]], unsent: set[int], gr
                 session.sent_at(number, now)
         found = session.arrived(value, mac, now) if what == "reply" else None
         if found:
-            books.arrived(mac, found, found.rtt, False, 0)
+            heard(books, mac, found, found.rtt, False, 0)
     _balanced(books.summary(session.sent, session.outstanding, now))
 
 

@@ -38,7 +38,7 @@ def arrive(session: Session, seq: int, now: int, responder: bytes = A) -> Match:
 def test_reply() -> None:
     """Its number, its time, and that it is the first."""
     session = started(3)
-    assert arrive(session, 2, 5 * MS) == Match(REPLY, 2, 4 * MS, False, True)
+    assert arrive(session, 2, 5 * MS) == Match(REPLY, 2, 4 * MS, False, True, sent_at=1 * MS)
     assert session.outstanding == 2
 
 
@@ -48,7 +48,7 @@ def test_duplicates() -> None:
     verdicts = [arrive(session, 1, 5 * MS).verdict for _ in range(3)]
     assert verdicts == [REPLY, DUPLICATE, DUPLICATE]
     assert session.outstanding == 0
-    assert arrive(session, 1, 9 * MS) == Match(DUPLICATE, 1, 9 * MS, False, False)
+    assert arrive(session, 1, 9 * MS) == Match(DUPLICATE, 1, 9 * MS, False, False, sent_at=0)
 
 
 def test_duplicate_after_the_timeout() -> None:
