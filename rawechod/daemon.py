@@ -7,7 +7,7 @@ import signal
 import socket
 
 from rawechod import __version__, config, events, journal, systemd
-from rawechod.config import Config, Echo
+from rawechod.config import Config, Control, Echo
 from rawechod.config_problems import ConfigError, Problem
 from rawechod.control.authorize import Operators, resolve
 from rawechod.control.endpoint import Endpoint
@@ -33,11 +33,13 @@ class Daemon:
         self._operators = self._resolve(configuration)
         self._links = LinkMonitor(self._links_changed)
         self._listeners = self._reconciled(configuration)
+        self._follow_links()
         self.prober = Prober(self._reactor, self._links, configuration)
         self._endpoint, sockets = _listening(control_path)
         self._server = Server(self._reactor, sockets, Methods(self))
         self._reactor.register(self._links.fileno(), self._links.read)
         self._watch_signals()
+        self._reactor.on_clock_step(self._clock_stepped)
 
     def run(self) -> None:
         """Serve until told to end."""
@@ -94,42 +96,38 @@ class Daemon:
         return config.load(self._source)
 
     def _take(self, new: Config) -> None:
+        open_unbound().close()  # From here on nothing refuses.
         listeners = self._reconciled(new)
         for listener in self._listeners:
             if listener not in listeners:
-                listener.close()
+                listener.close()  # First, for an interface takes one XDP program.
         self._listeners, self._config, self.prober.config = listeners, new, new
+        self._follow_links()
         journal.start(new.log.level)
         self._operators = self._resolve(new)
 
     def _reconciled(self, new: Config) -> list[Listener]:
         """A listener for each table; those whose table did not change go on, with their counters."""
         kept = {_key(listener.settings): listener for listener in getattr(self, "_listeners", [])}
-        listeners: list[Listener] = []
-        fresh: list[Listener] = []
-        try:
-            for settings in new.echo:
-                listener = kept.get(_key(settings))
-                if listener is None:
-                    listener = Listener(self._reactor, settings)
-                    fresh.append(listener)
-                    listener.follow(self._links)
-                listeners.append(listener)
-        except RawechoError:
-            for listener in fresh:
-                listener.close()
-            raise
-        return listeners
+        return [kept.get(_key(settings)) or Listener(self._reactor, settings) for settings in new.echo]
 
     def _resolve(self, configuration: Config) -> Operators:
         operators = resolve(configuration.control.operators)
-        for name in operators.unknown:
+        # Those of the default need not exist: nobody asked for them.
+        for name in set(operators.unknown) - set(Control().operators):
             journal.emit(events.UNKNOWN_OPERATOR, operator=name)
         return operators
 
-    def _links_changed(self) -> None:
+    def _follow_links(self) -> None:
         for listener in self._listeners:
             listener.follow(self._links)
+
+    def _clock_stepped(self) -> None:
+        for listener in self._listeners:
+            listener.clock_stepped()
+
+    def _links_changed(self) -> None:
+        self._follow_links()
         self.prober.links_changed()
         systemd.notify(f"STATUS={self._status_line()}")
 

@@ -69,6 +69,15 @@ LISTENER_UNFIT = Event(
     "`systemctl reload rawechod`.",
 )
 LISTENER_CHANGED = Event("listener_changed", "notice", "{interface}: now {mac}, MTU {mtu}")
+ENGINE_FALLBACK = Event(
+    "engine_fallback",
+    "warning",
+    "{interface}: the {engine} engine answers, for ebpf can't: {problem}",
+    "2b7f9d5c1a6e4c0f8a4e0a7d3c5b9e0b",
+    "Everything is answered, at more cost than in the kernel. Where the permission is missing, install the\n"
+    "unit's drop-in: /usr/share/rawecho/ebpf.conf says how. Where another XDP program is attached to the\n"
+    'interface (`ip link show {interface}`), one of the two has to go. `engine = "epoll"` ends the message.',
+)
 BRIDGE_PORT = Event(
     "bridge_port",
     "notice",

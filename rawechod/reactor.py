@@ -24,9 +24,11 @@ HANG_UP = select.EPOLLRDHUP
 GONE = select.EPOLLHUP
 ERROR = select.EPOLLERR
 
-_CLOCK_MONOTONIC = 1
+_CLOCK_REALTIME, _CLOCK_MONOTONIC = 0, 1
 _TFD_NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
 _TFD_TIMER_ABSTIME = 1
+_TFD_TIMER_CANCEL_ON_SET = 2
+_FAR_AWAY = (1 << 62) // 1_000_000_000
 _PR_SET_TIMERSLACK = 29
 _SECOND = 1_000_000_000
 _ITIMERSPEC = struct.Struct("@llll")
@@ -56,7 +58,8 @@ class Reactor:
         self._deadlines: list[tuple[int, int, Deadline]] = []
         self._order = itertools.count()
         self._running = False
-        self._timer = _new_timerfd()
+        self._timer = _new_timerfd(_CLOCK_MONOTONIC)
+        self._step_timer = _new_timerfd(_CLOCK_REALTIME)
         self._armed_for: int | None = None
         self.register(self._timer, self._timer_expired)
         self._signals: dict[int, Callable[[], None]] = {}
@@ -96,6 +99,19 @@ class Reactor:
         self._signals[number] = callback
         signal.signal(number, lambda _number, _frame: None)
 
+    def on_clock_step(self, callback: Callable[[], None]) -> None:
+        """Call back whenever somebody sets the wall clock."""
+
+        def stepped(_events: int) -> None:
+            try:
+                os.read(self._step_timer, 8)
+            except OSError:
+                pass  # ECANCELED: that is the news; it goes on waiting.
+            callback()
+
+        _arm(self._step_timer, _TFD_TIMER_ABSTIME | _TFD_TIMER_CANCEL_ON_SET, _FAR_AWAY, 0)
+        self.register(self._step_timer, stepped)
+
     def run(self) -> None:
         """Serve until `stop`."""
         self._running = True
@@ -120,6 +136,7 @@ class Reactor:
         self._signal_reader.close()
         self._signal_writer.close()
         os.close(self._timer)
+        os.close(self._step_timer)
         self._epoll.close()
 
     def _run_deadlines(self) -> None:
@@ -139,9 +156,7 @@ class Reactor:
         if when != self._armed_for:
             self._armed_for = when
             seconds, nanoseconds = divmod(max(when, 1) if when is not None else 0, _SECOND)
-            _libc.timerfd_settime(
-                self._timer, _TFD_TIMER_ABSTIME, _ITIMERSPEC.pack(0, 0, seconds, nanoseconds), None
-            )
+            _arm(self._timer, _TFD_TIMER_ABSTIME, seconds, nanoseconds)
 
     def _timer_expired(self, _events: int) -> None:
         self._armed_for = None
@@ -156,10 +171,14 @@ class Reactor:
                 self._signals[number]()
 
 
-def _new_timerfd() -> int:
+def _arm(timer: int, flags: int, seconds: int, nanoseconds: int) -> None:
+    _libc.timerfd_settime(timer, flags, _ITIMERSPEC.pack(0, 0, seconds, nanoseconds), None)
+
+
+def _new_timerfd(clock: int) -> int:
     # The default slack of 50 us would blur every probe's pace.
     _libc.prctl(_PR_SET_TIMERSLACK, ctypes.c_ulong(1), 0, 0, 0)
-    fd: int = _libc.timerfd_create(_CLOCK_MONOTONIC, _TFD_NONBLOCK_CLOEXEC)
+    fd: int = _libc.timerfd_create(clock, _TFD_NONBLOCK_CLOEXEC)
     if fd < 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))

@@ -34,6 +34,10 @@ _SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
 }
 
 
+class UnavailableError(InterfaceError):
+    """This system has no eBPF for us: the library is missing, or the permission."""
+
+
 class _LinkOptions(ctypes.Structure):
     """The head of `struct bpf_link_create_opts`; its size tells libbpf that no more is given."""
 
@@ -58,18 +62,21 @@ class Program:
     """A loaded object with one program."""
 
     def __init__(self, path: Path, name: str) -> None:
-        """Raises InterfaceError, with what the kernel says."""
+        """Raises InterfaceError, with what the kernel says; UnavailableError where it would refuse any."""
         found = library()
         if found is None:
-            raise InterfaceError(f"{LIBRARY} is not installed")
+            raise UnavailableError(f"{LIBRARY} is not installed")
         self._library = found
         self._object = found.bpf_object__open_file(str(path).encode(), None)
         if not self._object:
             raise InterfaceError(f"{path.name}: {os.strerror(ctypes.get_errno())}")
         if code := found.bpf_object__load(self._object):
             self.close()
-            hint = ": it takes CAP_BPF and CAP_NET_ADMIN" if -code == errno.EPERM else ""
-            raise InterfaceError(f"the kernel does not load the eBPF program{hint} ({os.strerror(-code)})")
+            if -code == errno.EPERM:
+                raise UnavailableError(
+                    "eBPF takes CAP_BPF and CAP_NET_ADMIN: install the unit's drop-in ebpf.conf"
+                )
+            raise InterfaceError(f"the kernel does not load the eBPF program ({os.strerror(-code)})")
         self.fd: int = found.bpf_program__fd(found.bpf_object__find_program_by_name(self._object, name.encode()))
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ import struct
 import time
 
 from rawechod.echo import native
-from rawechod.echo.bpf import Program
+from rawechod.echo.bpf import Program, UnavailableError
 from rawechod.echo.constants import MOST_ALLOWED
 from rawechod.echo.counters import Counters, SessionTable
 from rawechod.echo.epoll_engine import Duty, EpollEngine
@@ -37,7 +37,7 @@ class KernelEngine:
         """Raises InterfaceError where the kernel engine can't be had, PrivilegeError without any raw socket."""
         path = native.HERE / "reflect.bpf.o"
         if not path.exists():
-            raise InterfaceError("this rawechod was built without the eBPF program")
+            raise UnavailableError("this rawechod was built without the eBPF program")
         self._reactor = reactor
         self._counters = counters
         self._told = [0] * len(native.VERDICTS)

@@ -8,9 +8,9 @@ from rawechod import events, journal
 from rawechod.config import Echo
 from rawechod.echo import epoll_engine
 from rawechod.echo.counters import Counters
-from rawechod.echo.epoll_engine import Duty, EpollEngine
+from rawechod.echo.engines import Engine, Kit, new_engine
+from rawechod.echo.epoll_engine import Duty
 from rawechod.echo.hello import HelloReflector
-from rawechod.echo.kernel_engine import KernelEngine
 from rawechod.echo.reflector import Policy, Reflector
 from rawechod.errors import InterfaceError
 from rawechod.link import Link, LinkMonitor
@@ -19,7 +19,6 @@ from rawechod.packet.socket import Options
 from rawechod.reactor import Reactor
 from rawechod.wire import ethernet
 
-Engine = EpollEngine | KernelEngine
 UP, DOWN, ABSENT = "up", "down", "absent"
 REFLECTORS: dict[str, type[Reflector] | type[HelloReflector]] = {"echo": Reflector, "hello": HelloReflector}
 FILTERS = {"echo": responder_filter, "hello": hello_filter}
@@ -125,20 +124,25 @@ class Listener:
         self.close()
         self._problem = self._engine_note = ""
         try:
-            self._engine = self._new_engine(link)
+            kit = Kit(self._reactor, link.ifindex, self._options(link), self._duty(link), self._counters)
+            self._engine, problem = new_engine(self.settings.engine, kit)
         except InterfaceError as error:
             self._problem = str(error)  # Gone or renamed meanwhile: rtnetlink is about to tell.
+            return
+        if problem:
+            self._engine_note = f"the epoll engine answers: {problem}"
+            journal.emit(
+                events.ENGINE_FALLBACK,
+                interface=self.settings.interface,
+                ethertype=self.settings.ethertype,
+                engine=self._engine.name,
+                problem=problem,
+            )
 
-    def _new_engine(self, link: Link) -> Engine:
-        """The best engine that is wanted and permitted; raises InterfaceError, PrivilegeError."""
-        kit = (self._reactor, link.ifindex, self._options(link), self._duty(link), self._counters)
-        if self.settings.engine != "epoll" and not link.loopback:
-            try:
-                return KernelEngine(*kit)
-            except InterfaceError as error:
-                if self.settings.engine == "ebpf":
-                    self._engine_note = f"the epoll engine answers: {error}"
-        return EpollEngine(*kit)
+    def clock_stepped(self) -> None:
+        """The kernel engine stamps with a clock of its own and an offset, which has changed."""
+        if self._engine and self._link:
+            self._engine.adopt(self._duty(self._link))
 
     def _same_socket(self, before: Link, link: Link) -> bool:
         """Whether a socket that was opened on `before` serves `link` as well."""
