@@ -125,12 +125,12 @@ class Map:
         """Remove an entry, if it is there."""
         self._library.bpf_map_delete_elem(self._fd, key)
 
-    def keys(self, size: int, most: int) -> list[bytes]:
-        """At most so many keys, of `size` octets."""
+    def keys(self, size: int, most: int, after: bytes | None = None) -> list[bytes]:
+        """At most so many keys, of `size` octets, behind `after`: from the start where that is gone."""
         found: list[bytes] = []
         following = ctypes.create_string_buffer(size)
         while len(found) < most:
-            last = found[-1] if found else None
+            last = found[-1] if found else after
             if self._library.bpf_map_get_next_key(self._fd, last, following):
                 break
             found.append(following.raw)

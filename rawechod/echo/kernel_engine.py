@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import struct
 import time
+from collections.abc import Callable
 
 from rawechod.echo import native
-from rawechod.echo.bpf import Program, UnavailableError
+from rawechod.echo.bpf import Map, Program, UnavailableError
 from rawechod.echo.constants import MOST_ALLOWED
 from rawechod.echo.counters import Counters, SessionTable
 from rawechod.echo.epoll_engine import Duty, EpollEngine
@@ -20,8 +21,8 @@ from rawechod.packet.socket import Options
 from rawechod.reactor import Deadline, Reactor
 
 NAME = "ebpf"
-SWEEP_INTERVAL = 60_000_000_000
-SWEEP = 2048
+SWEEP_INTERVAL = 5_000_000_000
+SWEEP = 1024
 """Entries a map that one sweep looks at, so that the loop is not held up."""
 
 _KEY = struct.Struct("=I")
@@ -53,6 +54,8 @@ class KernelEngine:
         except Exception:
             self._detach()
             raise
+        self._sessions = _Sweep(self._program.map("sessions"), _SESSION_KEY_SIZE, _SESSION_SIZE)
+        self._peers = _Sweep(self._program.map("peers"), _NUMBER.size, _NUMBER.size)
         self._sweep_at: Deadline = reactor.call_at(reactor.now() + SWEEP_INTERVAL, self._sweep)
 
     @property
@@ -107,12 +110,25 @@ class KernelEngine:
         """Forget sessions that fell silent and buckets that are full again; the program can't."""
         self._sweep_at = self._reactor.call_at(self._reactor.now() + SWEEP_INTERVAL, self._sweep)
         now = self._reactor.now()
-        sessions, peers = self._program.map("sessions"), self._program.map("peers")
-        for key in sessions.keys(_SESSION_KEY_SIZE, SWEEP):
-            state = sessions.lookup(key, _SESSION_SIZE)
-            if state and now - _NUMBER.unpack_from(state)[0] > SessionTable.SILENCE:
-                sessions.delete(key)
-        for key in peers.keys(_NUMBER.size, SWEEP):
-            due = peers.lookup(key, _NUMBER.size)
-            if due and _NUMBER.unpack(due)[0] <= now:
-                peers.delete(key)
+        self._sessions.forget(lambda last: now - last >= SessionTable.SILENCE)
+        self._peers.forget(lambda due: due <= now)
+
+
+class _Sweep:
+    """Walks a map in rounds, each where the last one ended."""
+
+    def __init__(self, entries: Map, key_size: int, size: int) -> None:
+        self._map, self._key_size, self._size = entries, key_size, size
+        self._last: bytes | None = None
+
+    def forget(self, old: Callable[[int], bool]) -> None:
+        """Delete the entries of the next round whose first number is `old`."""
+        keys = self._map.keys(self._key_size, SWEEP, self._last)
+        if len(keys) < SWEEP:
+            self._last = None
+        for key in keys:
+            value = self._map.lookup(key, self._size)
+            if value and old(_NUMBER.unpack_from(value)[0]):
+                self._map.delete(key)
+            elif len(keys) == SWEEP:
+                self._last = key
