@@ -78,6 +78,7 @@ class Connection:
         self._closing = False
         self._cut = False
         self._closed = False
+        self._serves_soon = False
         self._events = READ | HANG_UP
         reactor.register(sock.fileno(), self._ready, self._events)
 
@@ -109,15 +110,14 @@ class Connection:
         """An exchange has had its last reply."""
         if exchange is self._exchange:
             self._exchange = None
-            # From the loop: a method that replies at once must not nest call within call.
-            self._reactor.call_at(0, self._serve)
+            self._serve_soon()
 
     def _ready(self, events_ready: int) -> None:
         if events_ready & ERROR or (events_ready & WRITE and not self._flush()):
             self.close()
         elif self._exchange and events_ready & (HANG_UP | GONE):
             self._hang_up()
-        elif events_ready & (READ | HANG_UP) and not self._exchange:
+        elif events_ready & (READ | HANG_UP) and not self._exchange and not self._calls:
             self._read()
         if not self._closed:
             self._wait()
@@ -137,11 +137,18 @@ class Connection:
         except ProtocolError as error:
             self._reject(error)
             return
-        self._serve()
+        self._serve_soon()
+
+    def _serve_soon(self) -> None:
+        """One call a turn of the loop: who sends many at once must not hold up frames and other clients."""
+        if not self._serves_soon:
+            self._serves_soon = True
+            self._reactor.call_at(0, self._serve)
 
     def _serve(self) -> None:
-        """Carry out the calls that wait, one after the other, as long as their replies are taken."""
-        while self._calls and not self._exchange and not self._unsent and not self._closed:
+        """Carry out the next call, if the replies to the one before are taken."""
+        self._serves_soon = False
+        if self._calls and not self._exchange and not self._unsent and not self._closed:
             self._carry_out(self._calls.popleft())
         if not self._closed:
             self._wait()
@@ -190,20 +197,22 @@ class Connection:
             return True
         except OSError:
             self._unsent.clear()
+            self._calls.clear()
             self._closing = True
             return False
         return True
 
     def _wait(self) -> None:
-        """Wait for what can go on: reading stops while replies are unread or a call is under way."""
+        """Wait for what can go on: reading stops while replies are unread or a call waits or is under way."""
         if self._closing and not self._unsent and not self._exchange and not self._calls:
             self.close()
             return
-        wanted = WRITE if self._unsent else 0 if self._exchange else READ
-        if not self._closing:
+        idle = not self._exchange and not self._calls
+        wanted = WRITE if self._unsent else READ if idle else 0
+        if not self._closing and (idle or self._exchange):
             wanted |= HANG_UP
         if self._calls and not self._exchange and not self._unsent:
-            self._reactor.call_at(0, self._serve)
+            self._serve_soon()
         if wanted != self._events:
             self._events = wanted
             self._reactor.modify(self._socket.fileno(), wanted)
