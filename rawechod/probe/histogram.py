@@ -32,12 +32,12 @@ class Histogram:
     def percentile(self, percent: float) -> int:
         """The middle of the bucket that `percent` of the values do not exceed; 0 where there are none.
 
-        One decimal counts; whole numbers inside, since a float's error would pick the next rank.
+        Two decimals count; whole numbers inside, since a float's error would pick the next rank.
         """
-        per_mille, seen = round(percent * 10), 0
+        hundredths, seen = round(percent * 100), 0
         for bucket in sorted(self._buckets):
             seen += self._buckets[bucket]
-            if seen * 1000 >= per_mille * self.total:
+            if seen * 10_000 >= hundredths * self.total:
                 low, high = _bounds(bucket)
                 return (low + high) // 2
         return 0

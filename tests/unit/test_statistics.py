@@ -14,12 +14,12 @@ from rawechod.probe.statistics import Moments, RttStatistics
 
 times = st.integers(0, 10**11)
 many_times = st.lists(times, min_size=1, max_size=200)
-PERCENTS = (50.0, 90.0, 99.0, 99.9)
+PERCENTS = (50.0, 90.0, 99.0, 99.9, 99.99)
 
 
-def nearest_rank(values: list[int], per_mille: int) -> int:
-    """The smallest value that so many per mille of the values do not exceed, in whole numbers throughout."""
-    return sorted(values)[max(-(-per_mille * len(values) // 1000), 1) - 1]
+def nearest_rank(values: list[int], hundredths: int) -> int:
+    """The smallest value that so many hundredths of a percent do not exceed, in whole numbers throughout."""
+    return sorted(values)[max(-(-hundredths * len(values) // 10_000), 1) - 1]
 
 
 def close(found: int, exact: int) -> bool:
@@ -57,7 +57,7 @@ def test_percentile(values: list[int], percent: float) -> None:
     for value in values:
         histogram.record(value)
     assert histogram.total == len(values)
-    assert close(histogram.percentile(percent), nearest_rank(values, int(percent * 10)))
+    assert close(histogram.percentile(percent), nearest_rank(values, round(percent * 100)))
 
 
 @pytest.mark.parametrize("amount", [1, 10, 100, 1000, 2000, 10_000, 130_000])
@@ -68,7 +68,7 @@ def test_percentile_hits_its_rank(amount: int) -> None:
     for value in values:
         histogram.record(value)
     for percent in PERCENTS:
-        exact = nearest_rank(values, int(percent * 10))
+        exact = nearest_rank(values, round(percent * 100))
         assert close(histogram.percentile(percent), exact), (percent, exact)
 
 
@@ -142,7 +142,7 @@ def test_rtt_figures(values: list[int]) -> None:
     percentiles = [found.p50, found.p90, found.p99, found.p999]
     assert [found.min, *percentiles, found.max] == sorted([found.min, *percentiles, found.max])
     for percent, value in zip(PERCENTS, percentiles, strict=True):
-        assert close(value, nearest_rank(values, int(percent * 10)))
+        assert close(value, nearest_rank(values, round(percent * 100)))
 
 
 def test_one_value_is_exact_in_all_figures() -> None:
