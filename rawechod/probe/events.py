@@ -19,6 +19,12 @@ class Start:
     """A MAC, or `group` while nobody is known."""
     size: int
     note: str = ""
+    count: int = 0
+    """Requests, 0 = until stopped."""
+    interval_ns: int = 0
+    timeout_ns: int = 0
+    deadline_ns: int = 0
+    """0 = none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,8 @@ class Job:
         self._runner = self._run(target, order.target is None)
         name, ethertype = ethernet.format_mac(target), ethernet.format_ethertype(order.ethertype)
         note = LOOPBACK_ONLY if order.link.loopback else ""
-        self._tell(Start(order.link.name, ethertype, name, order.size, note))
+        pace = (order.plan.count, order.plan.interval, order.plan.timeout, order.plan.deadline)
+        self._tell(Start(order.link.name, ethertype, name, order.size, note, *pace))
 
     @property
     def target(self) -> str:
