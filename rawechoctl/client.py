@@ -26,7 +26,7 @@ class UnreachableError(Exception):
 
 
 class Client:
-    """A connection that is made with the first call."""
+    """A connection that is made with the first call, and anew with the first after it broke."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -36,9 +36,12 @@ class Client:
         """The method's reply; raises UnreachableError, CallError."""
         return next(self._exchange(method, parameters, more=False))
 
-    def stream(self, method: str, **parameters: object) -> Iterator[Parameters]:
-        """The replies as they come, the last one included; raises UnreachableError, CallError."""
-        return self._exchange(method, parameters, more=True)
+    def stream(self, method: str, tick: float | None = None, /, **parameters: object) -> Iterator[Parameters]:
+        """The replies as they come, the last one included; raises UnreachableError, CallError.
+
+        With `tick`, {} stands for that many seconds without any.
+        """
+        return self._exchange(method, parameters, True, tick)
 
     def finish(self) -> None:
         """Ask for no more: a stream ends with its last reply."""
@@ -48,13 +51,17 @@ class Client:
             except OSError:
                 pass  # The daemon is gone; reading says so.
 
-    def _exchange(self, method: str, parameters: Parameters, more: bool) -> Iterator[Parameters]:
+    def _exchange(
+        self, method: str, parameters: Parameters, more: bool, tick: float | None = None
+    ) -> Iterator[Parameters]:
         given = {name: value for name, value in parameters.items() if value is not None}
         connection = self._connect()
         framer = Framer()
         try:
             connection.sendall(encode_call(Call(f"{INTERFACE}.{method}", given, more)), socket.MSG_NOSIGNAL)
-            while data := connection.recv(READ_SIZE):
+            for data in _received(connection, tick):
+                if not data:
+                    yield {}
                 for message in framer.feed(data):
                     reply = decode_reply(message)
                     if reply.error:
@@ -63,9 +70,11 @@ class Client:
                     if not reply.continues:
                         return
         except OSError as error:
+            self._socket = None
             raise UnreachableError(f"the connection to rawechod broke: {error.strerror}") from error
         except ProtocolError as error:
             raise UnreachableError(f"{self._path} does not speak Varlink: {error}") from error
+        self._socket = None
         raise UnreachableError("rawechod closed the connection before it had answered; is it being restarted?")
 
     def _connect(self) -> socket.socket:
@@ -78,6 +87,20 @@ class Client:
                 raise UnreachableError(_advice(self._path, error)) from error
             self._socket = connection
         return self._socket
+
+
+def _received(connection: socket.socket, tick: float | None) -> Iterator[bytes]:
+    """What comes until the far end closes, and b"" for each `tick` without anything."""
+    connection.settimeout(tick)
+    while True:
+        try:
+            data = connection.recv(READ_SIZE)
+        except TimeoutError:
+            yield b""
+            continue
+        if not data:
+            return
+        yield data
 
 
 def _error(name: str, parameters: Parameters) -> CallError:

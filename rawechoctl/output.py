@@ -8,16 +8,22 @@ import sys
 
 from rawechod.control.varlink import Parameters
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
 GREEN, YELLOW, RED, BOLD, PLAIN = "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[1m", "\x1b[0m"
 
 
 class Output:
     """Text with colour only on a terminal; JSON as `--json` says."""
 
-    def __init__(self, mode: str) -> None:
+    def __init__(self, mode: str, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
         self.as_json = mode != "off"
+        self.on_terminal = self._stream.isatty() and os.environ.get("TERM") != "dumb"
         self._pretty = mode == "pretty"
-        self._colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        self._colour = self._stream.isatty() and not os.environ.get("NO_COLOR")
 
     def object(self, value: Parameters) -> None:
         """One JSON object, at once: a reader may be waiting for it."""
@@ -25,11 +31,11 @@ class Output:
             text = json.dumps(value, indent=4, ensure_ascii=False)
         else:
             text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-        print(text, flush=True)
+        self.line(text)
 
     def line(self, text: str = "") -> None:
         """One line of text."""
-        print(text, flush=True)
+        print(text, file=self._stream, flush=True)
 
     def painted(self, text: str, colour: str) -> str:
         """The text in a colour, where colours are shown."""
