@@ -26,20 +26,22 @@ class Probing:
         self._fd = self.process.stdout.fileno()
         self._unread = b""
 
-    def event(self, name: str) -> Event:
-        """The next event of this name; those before it are skipped."""
-        while True:
-            event: Event = json.loads(self._line(name))
-            if event["event"] == name:
-                return event
-
-    def _line(self, name: str) -> bytes:
+    def event(self, name: str, **fields: object) -> Event:
+        """The next event of this name for which these fields have these values; those before it are skipped."""
         deadline = time.monotonic() + self.PATIENCE
+        while time.monotonic() < deadline:
+            event: Event = json.loads(self._line(deadline) or "{}")
+            if event.get("event") == name and fields.items() <= event.items():
+                return event
+        raise AssertionError(f"no event {name!r} {fields}; the client said {self._errors()!r}")
+
+    def _line(self, deadline: float) -> bytes:
+        """The next line; empty where none comes in time, or ever."""
         while b"\n" not in self._unread:
             ready, _, _ = select.select([self._fd], [], [], max(deadline - time.monotonic(), 0))
             data = os.read(self._fd, 65536) if ready else b""
             if not data:
-                raise AssertionError(f"no event {name!r}; the client said {self._errors()!r}")
+                return b""
             self._unread += data
         line, _, self._unread = self._unread.partition(b"\n")
         return line

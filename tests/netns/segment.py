@@ -8,13 +8,16 @@ from collections.abc import Iterator, Sequence
 
 from tests.lab import Host, wait_for
 
+QUIET = ("stp_state", "0", "forward_delay", "0", "mcast_snooping", "0")
+"""A bridge that forwards at once and sends nothing by itself."""
+
 
 class Segment:
     """A switch. Each host has `eth1`, with the MAC 02:00:00:00:01:01, :02 and so on."""
 
     def __init__(self, labels: Sequence[str]) -> None:
         self.switch = Host("switch")
-        self.switch.ip("link", "add", "br0", "type", "bridge", "stp_state", "0", "forward_delay", "0")
+        self.switch.ip("link", "add", "br0", "type", "bridge", *QUIET)
         self.switch.ip("link", "set", "br0", "up")
         self.hosts = [self._host(label, number) for number, label in enumerate(labels, start=1)]
 
