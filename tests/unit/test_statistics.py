@@ -139,7 +139,7 @@ def test_rtt_figures(values: list[int]) -> None:
     """Percentiles lie between minimum and maximum, in order, near the nearest rank."""
     found = recorded(*enumerate(values, 1)).rtt()
     assert found is not None
-    percentiles = [found.p50, found.p90, found.p99, found.p999]
+    percentiles = [found.p50, found.p90, found.p99, found.p999, found.p9999]
     assert [found.min, *percentiles, found.max] == sorted([found.min, *percentiles, found.max])
     for percent, value in zip(PERCENTS, percentiles, strict=True):
         assert close(value, nearest_rank(values, round(percent * 100)))
