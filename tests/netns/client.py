@@ -6,6 +6,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import time
 from typing import Any
@@ -75,6 +76,14 @@ class Probing:
         """End it if it still runs."""
         with self.process:
             self.process.kill()
+
+
+def connect(daemon: Daemon) -> socket.socket:
+    """A connection to the control socket, for clients that behave as no client should."""
+    made = socket.socket(socket.AF_UNIX)
+    made.settimeout(Probing.PATIENCE)
+    made.connect(str(daemon.control))
+    return made
 
 
 def failure(process: subprocess.Popen[str]) -> tuple[int, str]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.lab import MAC_A, MAC_B, Daemon, Host, StartDaemon, wait_for
-from tests.netns.client import Probing
+from tests.netns.client import Probing, connect
 from tests.netns.conftest import Responder, table
 from tests.netns.frames import REPLY, parse
 from tests.netns.port import Port, port
@@ -49,9 +49,7 @@ def no_probe(ours: Daemon) -> bool:
 
 def call(ours: Daemon, **parameters: Any) -> socket.socket:
     """A client that asks for a probe and then does what the test wants."""
-    client = socket.socket(socket.AF_UNIX)
-    client.settimeout(20)
-    client.connect(str(ours.control))
+    client = connect(ours)
     message = {"method": "io.rawecho.Control.Probe", "parameters": parameters, "more": True}
     client.sendall(json.dumps(message).encode() + b"\0")
     return client
