@@ -1,0 +1,127 @@
+"""Reload: all of a good file, nothing of a bad one."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.lab import MAC_B, Daemon, Host, StartDaemon, join, wait_for
+from tests.netns.client import Probing
+from tests.netns.conftest import Responder, table
+from tests.netns.frames import EX1, EX2, PAE
+from tests.netns.test_link import ask
+from tests.netns.test_probe import assert_clean
+
+BAD = 'interface = "eth1"\n[[echo]]\nethertype = "ETH_P_PEA"\n[probe]\ncount = "many"\n'
+
+
+@pytest.fixture
+def ours(responder: Responder) -> Daemon:
+    """The daemon in host b, with a listener for 0x88B5 and one for 0x888E."""
+    made = responder(ethertype="ETH_P_802_EX1")
+    assert made.reload(table(ethertype="ETH_P_802_EX1") + table(ethertype="ETH_P_PAE")).returncode == 0
+    return made
+
+
+def replied(ours: Daemon) -> list[int]:
+    """Answers so far, a listener."""
+    return [listener["replied"] for listener in ours.status()["listeners"]]
+
+
+def test_unchanged_listeners_go_on(two_hosts: tuple[Host, Host], ours: Daemon) -> None:
+    """With their counters and sessions; a changed one begins anew, in the file's order."""
+    a, _ = two_hosts
+    assert [ask(a), ask(a), ask(a, ethertype=PAE)] == [MAC_B] * 3
+    assert replied(ours) == [2, 1]
+    changed = table(ethertype="ETH_P_PAE", rate_limit=7) + table(ethertype="ETH_P_802_EX1")
+    assert ours.reload(changed).returncode == 0
+    assert replied(ours) == [0, 2]
+    assert [ask(a), ask(a, ethertype=PAE)] == [MAC_B] * 2
+    assert replied(ours) == [1, 3]
+    assert ours.objects("config")[0]["config"]["echo"][0]["rate_limit"] == 7
+
+
+def test_removed_listeners_fall_silent(two_hosts: tuple[Host, Host], ours: Daemon) -> None:
+    """And new ones answer: here ETH_P_ALL in the place of two that would have overlapped with it."""
+    a, b = two_hosts
+    assert ours.reload(table(ethertype="ETH_P_802_EX1")).returncode == 0
+    assert replied(ours) == [0]
+    assert ours.reload(table(ethertype="ETH_P_ALL")).returncode == 0
+    for ethertype in (EX1, EX2, PAE):
+        assert ask(a, ethertype=ethertype) == MAC_B
+    assert replied(ours) == [3]
+    assert ours.reload("echo = []\n").returncode == 0
+    assert ours.status()["listeners"] == []
+    sockets = b.run("cat", "/proc/net/packet").stdout.splitlines()[1:]
+    assert sockets == []
+
+
+def test_bad_file_changes_nothing(two_hosts: tuple[Host, Host], ours: Daemon) -> None:
+    """Exit status 5 and every problem; the old configuration answers on, and systemd is told."""
+    a, _ = two_hosts
+    old = ours.objects("config")
+    assert ask(a) == MAC_B
+    result = ours.reload(BAD)
+    assert result.returncode == 5
+    problems = ("interface: unknown table", "echo[0].ethertype", "probe.count")
+    assert all(problem in result.stderr for problem in problems), result.stderr
+    assert ours.objects("config") == old
+    assert ask(a) == MAC_B
+    assert replied(ours) == [2, 0]
+    assert any(line.startswith("STATUS=old configuration kept: ") for line in ours.notify.lines)
+    assert ours.notify.lines.count("RELOADING=1") == 2
+    assert ours.notify.lines.count("READY=1") == 3
+    wait_for(lambda: "Old configuration kept" in ours.stderr, "the journal's line")
+
+
+def test_file_that_is_gone_or_no_toml(two_hosts: tuple[Host, Host], ours: Daemon) -> None:
+    """The same."""
+    for text in ("[[echo]", "\0", "interface"):
+        assert ours.reload(text).returncode == 5
+    ours.config.unlink()
+    assert ours.ctl("reload").returncode == 5
+    assert ask(two_hosts[0]) == MAC_B
+
+
+def test_sighup(two_hosts: tuple[Host, Host], ours: Daemon) -> None:
+    """Reloads as well; a bad file is refused and the daemon lives."""
+    ours.config.write_text(table(ethertype="ETH_P_ALL"))
+    ours.signal(signal.SIGHUP)
+    wait_for(lambda: len(ours.status()["listeners"]) == 1, "the new configuration")
+    ours.config.write_text(BAD)
+    ours.signal(signal.SIGHUP)
+    wait_for(lambda: "Old configuration kept" in ours.stderr, "the refusal")
+    assert ask(two_hosts[0], ethertype=EX2) == MAC_B
+
+
+def test_reload_while_frames_come(two_hosts: tuple[Host, Host], daemon: StartDaemon, ours: Daemon) -> None:
+    """A listener that did not change loses none of them."""
+    prober = daemon(two_hosts[0], table())
+    run = Probing(prober, "-c", "300", "-i", "2ms", "-W", "5s", MAC_B)
+    run.event("reply")
+    for rate in (1, 2, 3):
+        changed = table(ethertype="ETH_P_802_EX1") + table(ethertype="ETH_P_PAE", rate_limit=rate)
+        assert ours.reload(changed).returncode == 0
+    assert_clean(run.summary(), 300)
+    assert run.wait() == 0
+
+
+def test_interface_of_the_new_file_is_missing(two_hosts: tuple[Host, Host], ours: Daemon) -> None:
+    """That is no error: it waits as absent, and follows."""
+    a, b = two_hosts
+    assert ours.reload(table("eth5")).returncode == 0
+    assert ours.listener()["state"] == "absent"
+    join(a, b, "eth5", ("02:00:00:00:05:0a", "02:00:00:00:05:0b"))
+    wait_for(lambda: ours.listener()["state"] == "up", "the new interface")
+    assert ask(a, "02:00:00:00:05:0b", interface="eth5") == "02:00:00:00:05:0b"
+
+
+def test_probe_settings_follow(two_hosts: tuple[Host, Host], daemon: StartDaemon, ours: Daemon) -> None:
+    """`[probe]` is the next probe's."""
+    prober = daemon(two_hosts[0], table())
+    wishes = f'[probe]\ntarget = "{MAC_B}"\ncount = 4\ninterval = "5ms"\nethertype = "ETH_P_PAE"\n'
+    assert prober.reload(table() + wishes).returncode == 0
+    summary = prober.probe()
+    assert_clean(summary, 4)
+    assert summary["ethertype"] == "ETH_P_PAE"
