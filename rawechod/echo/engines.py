@@ -27,13 +27,15 @@ class Kit(NamedTuple):
 
 def new_engine(wanted: str, kit: Kit) -> tuple[Engine, str]:
     """The engine, and where it is not the wanted one, why; raises InterfaceError, PrivilegeError."""
-    problem = ""
-    if wanted != "epoll" and not kit.duty.policy.loopback_device:
-        try:
-            return KernelEngine(*kit), ""
-        except UnavailableError as error:
-            # That is what "auto" is for; whoever asked for it by name wants to know.
-            problem = str(error) if wanted == "ebpf" else ""
-        except InterfaceError as error:
-            problem = str(error)
+    if wanted == "epoll":
+        return EpollEngine(*kit), ""
+    try:
+        if kit.duty.policy.loopback_device:
+            raise UnavailableError("lo takes no XDP program of ours")
+        return KernelEngine(*kit), ""
+    except UnavailableError as error:
+        # That is what "auto" is for; whoever asked for ebpf by name wants to know.
+        problem = str(error) if wanted == "ebpf" else ""
+    except InterfaceError as error:
+        problem = str(error)
     return EpollEngine(*kit), problem

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.lab import MAC_B, Daemon, Host, StartDaemon, join, wait_for
-from tests.netns.conftest import Responder, table
+from tests.netns.conftest import ENGINES, Responder, table
 from tests.netns.frames import BROADCAST, EX1, PAE, PAE_GROUP, parse, request
 from tests.netns.port import port
 
@@ -30,6 +30,7 @@ def wait_state(ours: Daemon, state: str) -> None:
     wait_for(lambda: ours.listener()["state"] == state, f"state {state}")
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("end", [0, 1], ids=["far", "own"])
 def test_down_and_up(two_hosts: tuple[Host, Host], responder: Responder, end: int) -> None:
     """The interface itself, or the cable's other end: state, journal and counters tell, and it answers again."""
@@ -56,6 +57,7 @@ def test_first_reply_after_up_is_sent(two_hosts: tuple[Host, Host], responder: R
     assert ours.listener()["transmit_errors"] == {}
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 def test_deleted_and_made_again(two_hosts: tuple[Host, Host], responder: Responder) -> None:
     """Absent, then a new interface of the same name: answered, group included, and the counters go on."""
     a, b = two_hosts
@@ -98,6 +100,7 @@ def test_group_membership_on_a_macvlan(two_hosts: tuple[Host, Host], responder: 
         mac = make()
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 def test_renamed_away_and_back(two_hosts: tuple[Host, Host], responder: Responder) -> None:
     """Under another name it is another interface: not answered there. The journal says what it is called."""
     a, b = two_hosts
@@ -114,6 +117,7 @@ def test_renamed_away_and_back(two_hosts: tuple[Host, Host], responder: Responde
     assert ours.listener()["received"] == received + 1
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 def test_another_interface_takes_the_name(two_hosts: tuple[Host, Host], responder: Responder) -> None:
     """The name in the configuration is what counts."""
     a, b = two_hosts
@@ -146,6 +150,7 @@ def test_two_interfaces_swap_names(two_hosts: tuple[Host, Host], daemon: StartDa
     assert ask(a, BROADCAST, PAE) == macs[1]
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 def test_mac_changed(two_hosts: tuple[Host, Host], responder: Responder) -> None:
     """The new MAC is answered, and from it; the old one is not ours any more."""
     a, b = two_hosts
@@ -160,6 +165,7 @@ def test_mac_changed(two_hosts: tuple[Host, Host], responder: Responder) -> None
     assert f"eth1: now {NEW_MAC}, MTU 1500" in ours.stderr
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 def test_mtu_changed(two_hosts: tuple[Host, Host], responder: Responder) -> None:
     """Raised: jumbo frames are answered. Lowered: what does not fit any more is counted as too long."""
     a, _ = two_hosts
@@ -182,6 +188,7 @@ def move(source: Host, target: Host) -> None:
     source.ip("link", "set", "eth1", "up")
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 def test_moved_to_another_namespace_and_back(
     two_hosts: tuple[Host, Host], lone_host: Host, responder: Responder
 ) -> None:

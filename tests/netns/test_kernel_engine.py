@@ -1,0 +1,154 @@
+"""The kernel engine's own conditions: other XDP programs, bridges, reloads, a second listener."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.lab import MAC_A, MAC_B, Daemon, Host, StartDaemon, wait_for
+from tests.netns.conftest import Responder, table
+from tests.netns.frames import BROADCAST, PAE, Pdu, Tag, answered, parse, request
+from tests.netns.port import Port
+
+PASS = """
+#include <linux/bpf.h>
+__attribute__((section("xdp"), used)) int pass(struct xdp_md *context) { return XDP_PASS; }
+char _license[] __attribute__((section("license"), used)) = "GPL";
+"""
+OTHER = "02:00:00:00:00:99"
+
+
+@pytest.fixture
+def engine() -> str:
+    """What these tests are about."""
+    return "ebpf"
+
+
+def engines(ours: Daemon) -> list[str]:
+    """What answers, listener by listener."""
+    return [listener["engine"] for listener in ours.status()["listeners"]]
+
+
+def programs(host: Host, interface: str = "eth1") -> list[str]:
+    """The XDP programs on an interface."""
+    return re.findall(r"prog/xdp id (\d+)", host.ip("-details", "link", "show", interface))
+
+
+@pytest.fixture
+def stranger(two_hosts: tuple[Host, Host], tmp_path: Path) -> str:
+    """Another XDP program on host b's end of the cable; what removes it."""
+    source, target = tmp_path / "pass.c", tmp_path / "pass.o"
+    source.write_text(PASS)
+    include = f"-I/usr/include/{subprocess.check_output(['gcc', '-print-multiarch'], text=True).strip()}"
+    subprocess.run(["clang", "-O2", "-target", "bpf", include, "-c", source, "-o", target], check=True)
+    two_hosts[1].ip("link", "set", "eth1", "xdpgeneric", "obj", str(target), "sec", "xdp")
+    return "xdpgeneric"
+
+
+@pytest.mark.parametrize("wanted", ["ebpf", "auto"])
+def test_another_program_is_there(
+    two_hosts: tuple[Host, Host], stranger: str, responder: Responder, near: Port, wanted: str
+) -> None:
+    """It is left alone, the epoll engine answers, status and journal say why; a reload tries again."""
+    (theirs,) = programs(two_hosts[1])
+    ours = responder(engine=wanted)
+    assert near.answers(request()) != []
+    listener = ours.listener()
+    assert (listener["engine"], listener["replied"]) == ("epoll", 2)
+    assert "another XDP program is attached" in listener["notes"][0]
+    wait_for(lambda: "the epoll engine answers, for ebpf can't" in ours.stderr, "the journal to tell")
+    assert programs(two_hosts[1]) == [theirs]
+    two_hosts[1].ip("link", "set", "eth1", stranger, "off")
+    assert ours.reload(table(engine="ebpf", rate_limit=0)).returncode == 0
+    assert engines(ours) == ["ebpf"]
+
+
+def test_a_second_listener_on_the_interface(responder: Responder, near: Port) -> None:
+    """It answers through a socket, beside the program of the first."""
+    ours = responder(ethertype="ETH_P_802_EX1")
+    both = [table(ethertype=name, engine="ebpf") for name in ("ETH_P_802_EX1", "ETH_P_PAE")]
+    assert ours.reload("\n".join(both)).returncode == 0
+    assert engines(ours) == ["ebpf", "epoll"]
+    assert "another XDP program is attached" in ours.listener(1)["notes"][0]
+    near.send(request(), request(ethertype=PAE), request(dst=BROADCAST, ethertype=PAE))
+    assert len(near.settle() + near.settle(PAE)) == 3
+    assert [ours.listener(index)["replied"] for index in (0, 1)] == [2, 3]
+
+
+def test_reload_changes_the_engine(two_hosts: tuple[Host, Host], responder: Responder, near: Port) -> None:
+    """Program and socket give way to one another; each request is answered once."""
+    ours = responder()
+    for wanted in ("epoll", "ebpf", "epoll"):
+        assert ours.reload(table(engine=wanted)).returncode == 0
+        assert engines(ours) == [wanted]
+        assert len(programs(two_hosts[1])) == (wanted == "ebpf")
+        assert len(near.answers(request(), request(ethertype=PAE))) == 2
+        assert ours.listener()["replied"] == 3
+
+
+def test_reload_changes_who_is_allowed(responder: Responder, near: Port) -> None:
+    """Those who were taken off the list are answered no more."""
+    ours = responder(allow=[MAC_A, OTHER])
+    assert len(near.answers(request(src=OTHER))) == 1
+    assert ours.reload(table(engine="ebpf", allow=[MAC_A])).returncode == 0
+    assert near.answers(request(src=OTHER)) == []
+    assert ours.reload(table(engine="ebpf")).returncode == 0
+    assert len(near.answers(request(src=OTHER))) == 1
+    assert engines(ours) == ["ebpf"]
+
+
+def test_no_program_survives_the_daemon(two_hosts: tuple[Host, Host], responder: Responder) -> None:
+    """Killed, stopped or told to leave the interface, it takes its program along."""
+    ours = responder()
+    for end in (ours.kill, ours.stop):
+        assert len(programs(two_hosts[1])) == 1
+        end()
+        wait_for(lambda: programs(two_hosts[1]) == [], "the program's end")
+        ours.restart()
+    assert ours.reload(table(interface="lo")).returncode == 0
+    assert programs(two_hosts[1]) == []
+
+
+def test_into_a_bridge_and_out(two_hosts: tuple[Host, Host], responder: Responder, near: Port) -> None:
+    """The program answers before the bridge sees anything, groups included."""
+    b = two_hosts[1]
+    b.ip("link", "add", "br0", "type", "bridge", "stp_state", "0", "mcast_snooping", "0")
+    ours = responder(ethertype="ETH_P_802_EX1")
+    for master in (["master", "br0"], ["nomaster"]):
+        b.ip("link", "set", "eth1", *master)
+        port = len(master) == 2
+        wait_for(lambda port=port: (ours.listener()["tap"] == "all") == port, "the listener to follow")  # type: ignore[misc]
+        assert engines(ours) == ["ebpf"]
+        asked = [request(), request(dst=BROADCAST, pdu=Pdu(seq=2))]
+        assert [parse(reply).pdu.seq for reply in near.answers(*asked)] == [1, 2]
+
+
+def test_jumbo_frames(two_hosts: tuple[Host, Host], responder: Responder, near: Port) -> None:
+    """The generic mode takes frames of any size."""
+    for host in two_hosts:
+        host.ip("link", "set", "eth1", "mtu", "9000")
+    ours = responder(rate_limit=0)
+    asked = request(size=9014, tags=(Tag(9),))
+    (reply,) = near.answers(asked)
+    assert reply == answered(asked, by=MAC_B, pdu=parse(reply).pdu)
+    assert engines(ours) == ["ebpf"]
+
+
+def test_more_in_allow_than_the_program_takes(responder: Responder, near: Port) -> None:
+    """The epoll engine does."""
+    many = [MAC_A, *(f"02:00:00:01:{index >> 8:02x}:{index & 255:02x}" for index in range(1024))]
+    ours = responder(allow=many)
+    assert near.answers(request()) != []
+    assert engines(ours) == ["epoll"]
+    assert "1024 MACs" in ours.listener()["notes"][0]
+
+
+def test_no_kernel_engine_on_lo(lone_host: Host, daemon: StartDaemon) -> None:
+    """The socket answers there; who asked for the program by name is told."""
+    ours = daemon(lone_host, table(interface="lo", engine="ebpf"))
+    assert engines(ours) == ["epoll"]
+    assert "lo takes no XDP program" in ours.listener()["notes"][0]
+    assert programs(lone_host, "lo") == []
