@@ -36,6 +36,8 @@ def run() -> int:
         arguments = cli.parser(argv).parse_args(argv)
         command = import_module(f"rawechoctl.commands.{arguments.command}")
         status: int = command.run(Client(arguments.socket), arguments, Output(arguments.json))
+    except exits.UsageError as error:
+        return _failed(str(error), exits.USAGE)
     except UnreachableError as error:
         return _failed(str(error), exits.UNREACHABLE)
     except CallError as error:

@@ -27,6 +27,10 @@ _BY_ERROR = {
 }
 
 
+class UsageError(Exception):
+    """Options that do not go together; `str()` is the sentence."""
+
+
 def of_error(name: str) -> int:
     """The exit status for an error's wire name."""
     return _BY_ERROR.get(name, DAEMON_ERROR)

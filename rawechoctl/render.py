@@ -33,3 +33,12 @@ def drops(listener: Parameters) -> str:
 def percent(ratio: float) -> str:
     """A loss ratio as ping shows it: no digits that say nothing."""
     return f"{ratio * 100:.4g}%"
+
+
+def brief(nanoseconds: float) -> str:
+    """Three digits and the unit that suits them: `6.03 µs`, `163 µs`, `1.20 ms`."""
+    for unit, length in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
+        value = nanoseconds / length
+        if value >= 0.9995:
+            return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f} {unit}"
+    return f"{nanoseconds:.0f} ns"

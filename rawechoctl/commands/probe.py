@@ -3,37 +3,129 @@
 from __future__ import annotations
 
 import signal
+import sys
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from typing import Protocol
 
 from rawechoctl import exits
 from rawechoctl.client import Client
+from rawechoctl.exits import UsageError
 from rawechoctl.output import Output
-from rawechoctl.render import milliseconds, percent
 from rawechod.control.varlink import Parameters as Body
+
+TICK = 0.1
+"""A live view moves on without an event, seconds."""
+
+
+class View(Protocol):
+    """What shows or keeps the events of a probe."""
+
+    def take(self, event: str, body: Body) -> None:
+        """One event; without a name where nothing came for a TICK."""
+
+    def close(self) -> None:
+        """The end, however it came; give back what it holds."""
+
+
+class Json:
+    """An object an event."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+
+    def take(self, event: str, body: Body) -> None:
+        """Print it."""
+        self._out.object({"event": event, **body})
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+class Written:
+    """A view that writes a file: a full disk ends it with a sentence, and not the probe."""
+
+    def __init__(self, path: str, view: View) -> None:
+        self.failed = False
+        self._path = "the standard output" if path == "-" else path
+        self._view = view
+
+    def take(self, event: str, body: Body) -> None:
+        """Hand the event on while that works."""
+        if self.failed:
+            return
+        try:
+            self._view.take(event, body)
+        except OSError as error:
+            self.failed = True
+            print(f"rawechoctl: can't write {self._path}: {error.strerror}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Hand that on."""
+        self._view.close()
 
 
 def run(client: Client, arguments: Namespace, out: Output) -> int:
     """Probe, show each event as it comes, and end with the summary."""
-    _end_on_signals(client)
+    _check(arguments, out)
     summary: Body = {}
-    for reply in client.stream("Probe", **_parameters(arguments)):
-        event = reply["event"]
-        body: Body = next((value for key, value in reply.items() if key != "event" and value), {})
-        if event == "summary":
-            summary = body
-        if out.as_json:
-            out.object({"event": event, **body})
-        elif event in SHOW:
-            SHOW[event](out, body)
-        if event == "reply" and arguments.until_reply:
-            client.finish()
+    written = _files(client, arguments)
+    with ExitStack() as stack:
+        views = [stack.enter_context(closing(view)) for view in (_shown(arguments, out), *written)]
+        stack.enter_context(_ending_on_signals(client))
+        tick = TICK if arguments.live else None
+        for reply in client.stream("Probe", tick, **_parameters(arguments)):
+            event = reply.pop("event", "")
+            body: Body = next((value for value in reply.values() if value), {})
+            if event == "summary":
+                summary = body
+            for view in views:
+                view.take(event, body)
+            if event == "reply" and arguments.until_reply:
+                client.finish()
+    if any(view.failed for view in written):
+        return exits.USAGE
     return exits.DONE if summary.get("received") else exits.NO_REPLY
 
 
+def _check(arguments: Namespace, out: Output) -> None:
+    if arguments.csv == "-" and (out.as_json or arguments.live):
+        raise UsageError("--csv - has the standard output to itself: not with --json or --live")
+
+
+def _shown(arguments: Namespace, out: Output) -> View:
+    """What goes to the terminal, or into the pipe."""
+    from rawechoctl.text import Text
+
+    if out.as_json:
+        return Json(out)
+    if arguments.csv == "-":
+        return Text(Output("off", sys.stderr), quiet=True)
+    if arguments.live and out.on_terminal:
+        from rawechoctl.live import Live
+
+        return Live(Text(out, quiet=True))
+    return Text(out, arguments.quiet)
+
+
+def _files(client: Client, arguments: Namespace) -> list[Written]:
+    written: list[Written] = []
+    if arguments.csv:
+        from rawechoctl.rows import Rows
+
+        written.append(Written(arguments.csv, Rows(arguments.csv)))
+    if arguments.report:
+        from rawechoctl.report import Report
+
+        daemon = client.call("GetStatus")["version"]
+        written.append(Written(arguments.report, Report(arguments.report, daemon)))
+    return written
+
+
 SENT_AS_THEY_ARE = (
-    *("interface", "ethertype", "count", "interval", "timeout", "deadline", "size", "hello", "quiet"),
-    *("vlan", "pcp", "pattern", "flood"),
+    *("interface", "ethertype", "count", "interval", "timeout", "deadline", "size", "hello"),
+    *("vlan", "pcp", "pattern", "flood", "report_every"),
 )
 
 
@@ -44,81 +136,23 @@ def _parameters(arguments: Namespace) -> Body:
     if arguments.duration or arguments.until_reply:
         parameters["count"] = arguments.count or 0
         parameters["deadline"] = arguments.duration or arguments.deadline
-        parameters["quiet"] = arguments.quiet and not arguments.until_reply
+    needed = arguments.until_reply or arguments.live or arguments.csv or arguments.report
+    parameters["quiet"] = arguments.quiet and not needed
     return parameters
 
 
-def _end_on_signals(client: Client) -> None:
+@contextmanager
+def _ending_on_signals(client: Client) -> Iterator[None]:
     """The first Ctrl-C ends the probe with its summary, the second ends us."""
 
     def finish(number: int, _frame: object) -> None:
         client.finish()
-        signal.signal(number, signal.SIG_DFL)
+        # As KeyboardInterrupt, which leaves a terminal as it was.
+        signal.signal(number, signal.default_int_handler)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, finish)
-
-
-def _start(out: Output, start: Body) -> None:
-    who = start["target"]
-    out.line(f"PROBE {who} on {start['interface']}, EtherType {start['ethertype']}, {start['size']} octets")
-    if start["note"]:
-        out.line(start["note"])
-
-
-def _using(out: Output, using: Body) -> None:
-    out.line(f"using {using['mac']}")
-
-
-def _reply(out: Output, reply: Body, remark: str = "") -> None:
-    remarks = [remark] if remark else []
-    remarks += [word for word in ("reordered", "corrupted") if reply[word]]
-    tail = f" ({', '.join(remarks)})" if remarks else ""
-    out.line(f"reply from {reply['mac']}: seq={reply['seq']} time={milliseconds(reply['rtt_ns'])} ms{tail}")
-
-
-def _lost(out: Output, lost: Body) -> None:
-    why = f"not sent: {lost['error']}" if lost["error"] else "no reply"
-    out.line(f"{why}: seq={lost['seq']}")
-
-
-def _summary(out: Output, summary: Body) -> None:
-    out.line(f"\n--- {summary['target']} on {summary['interface']} ---")
-    counts = [f"{summary['sent']} sent", f"{summary['received']} received"]
-    rare = ("duplicates", "reordered", "corrupted", "late", "strangers", "outstanding")
-    counts += [f"{summary[name]} {name}" for name in rare if summary[name]]
-    counts += [f"{percent(summary['loss_ratio'])} lost", f"time {summary['duration_s'] * 1000:.0f} ms"]
-    out.line(", ".join(counts))
-    for name, count in summary["send_errors"].items():
-        out.line(f"{count} not sent: {name}")
-    rtt = summary["rtt_ns"]
-    if rtt:
-        out.line(f"rtt min/avg/max/mdev = {_row(rtt, 'min', 'mean', 'max', 'stddev')} ms")
-        out.line(f"rtt p50/p90/p99/p99.9 = {_row(rtt, 'p50', 'p90', 'p99', 'p999')} ms")
-    residence = summary["residence_ns"]
-    if residence:
-        out.line(f"inside the responder, not in rtt: avg {milliseconds(residence['mean'])} ms")
-    if summary["lost_forward"] or summary["lost_backward"]:
-        out.line(f"lost on the way there {summary['lost_forward']}, on the way back {summary['lost_backward']}")
-    if summary["longest_loss_run"] > 1:
-        out.line(f"most lost in a row {summary['longest_loss_run']}, about {summary['outage_s']:g} s")
-    if len(summary["responders"]) > 1:
-        for one in summary["responders"]:
-            out.line(f"{one['mac']}: {one['received']} received, {one['duplicates']} duplicates")
-    for note in summary["notes"]:
-        out.line(f"note: {note}")
-
-
-def _row(values: Body, *names: str) -> str:
-    return "/".join(milliseconds(values[name]) for name in names)
-
-
-SHOW: dict[str, Callable[[Output, Body], None]] = {
-    "start": _start,
-    "using": _using,
-    "reply": _reply,
-    "duplicate": lambda out, body: _reply(out, body, "duplicate"),
-    "late": lambda out, body: _reply(out, body, "late"),
-    "lost": _lost,
-    "summary": _summary,
-}
+    before = {number: signal.signal(number, finish) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,46 @@
+"""A probe as comma-separated values: a row for each reply and each loss."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from typing import TextIO
+
+from rawechod.control.varlink import Parameters as Body
+
+EVENTS = ("reply", "duplicate", "late", "lost")
+COLUMNS = (
+    *("event", "seq", "sent_at_ns", "mac", "rtt_ns", "residence_ns"),
+    *("kernel_stamped", "reordered", "corrupted", "corrupted_at", "error"),
+)
+"""Named as the JSON fields; empty where an event has no such field."""
+
+
+class Rows:
+    """Writes each row at once, so that a reader sees it and a crash loses none."""
+
+    def __init__(self, path: str) -> None:
+        """`-` is the standard output. The file is made when the probe starts."""
+        self._path = path
+        self._file: TextIO | None = None
+
+    def take(self, event: str, body: Body) -> None:
+        """Write one event; raises OSError."""
+        if event == "start":
+            self._file = sys.stdout if self._path == "-" else open(self._path, "w", newline="")  # noqa: SIM115, PTH123
+            self._write(COLUMNS)
+        elif event in EVENTS:
+            values = {"event": event} | body
+            self._write([_cell(values.get(name)) for name in COLUMNS])
+
+    def _write(self, row: tuple[str, ...] | list[object]) -> None:
+        if self._file:
+            csv.writer(self._file, lineterminator="\n").writerow(row)
+            self._file.flush()
+
+    def close(self) -> None:
+        """Each row is written already."""
+
+
+def _cell(value: object) -> object:
+    return str(value).lower() if isinstance(value, bool) else value
