@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 from rawechod.probe.codec import Seen
@@ -47,13 +47,24 @@ class _Tally:
     duplicates: int = 0
     reordered: int = 0
     corrupted: int = 0
+    late: int = 0
     requests_seen: int = 0
 
-    def count(self, match: Match, corrupted: bool) -> None:
-        self.received += match.verdict is Verdict.REPLY
-        self.duplicates += match.verdict is Verdict.DUPLICATE
-        self.reordered += match.reordered
-        self.corrupted += corrupted
+    def count(self, match: Match, seen: Seen) -> None:
+        if match.verdict is Verdict.REPLY:
+            self.received += 1
+        elif match.verdict is Verdict.DUPLICATE:
+            self.duplicates += 1
+        else:
+            self.late += 1
+        if match.reordered:
+            self.reordered += 1
+        if seen.corrupted_at is not None:
+            self.corrupted += 1
+        self.requests_seen = max(self.requests_seen, seen.responder_seq)
+
+    def __add__(self, other: _Tally) -> _Tally:
+        return _Tally(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(_Tally)))
 
 
 @dataclass(slots=True)
@@ -64,7 +75,6 @@ class Record:
     started_at: int
     received: int = 0
     lost: int = 0
-    late: int = 0
     strangers: int = 0
     send_errors: Counter[str] = field(default_factory=Counter)
     window: RttStatistics | None = None
@@ -73,8 +83,9 @@ class Record:
     _rtt: RttStatistics = field(default_factory=RttStatistics)
     _residence: Moments = field(default_factory=Moments)
     _losses: Losses = field(default_factory=Losses)
-    _total: _Tally = field(default_factory=_Tally)
     _responders: dict[bytes, _Tally] = field(default_factory=dict)
+    _others: _Tally = field(default_factory=_Tally)
+    """Of responders beyond those that are told apart."""
 
     def lose(self, number: int, error: str = "") -> None:
         """A request timed out, or was refused by the kernel with an errno of this name."""
@@ -87,16 +98,9 @@ class Record:
 
     def arrived(self, seen: Seen, match: Match, timing: Timing) -> None:
         """A reply that found its request."""
-        mac, corrupted, responder_seq = seen.src, seen.corrupted_at is not None, seen.responder_seq
-        self.late += match.verdict is Verdict.LATE
-        self._losses.heard(match.number, responder_seq)
-        self._total.count(match, corrupted)
-        tally = self._responders.get(mac)
-        if tally is None and len(self._responders) < MOST_RESPONDERS:
-            tally = self._responders[mac] = _Tally()
-        if tally:
-            tally.count(match, corrupted)
-            tally.requests_seen = max(tally.requests_seen, responder_seq)
+        self._losses.heard(match.number, seen.responder_seq)
+        tally = self._responders.get(seen.src) or self._new_tally(seen.src)
+        tally.count(match, seen)
         if match.first:
             self.received += 1
             self._rtt.record(match.number, timing.rtt)
@@ -106,13 +110,19 @@ class Record:
             if self.window:
                 self.window.record(match.number, timing.rtt)
 
-    def counts(self) -> dict[str, int]:
+    def _new_tally(self, mac: bytes) -> _Tally:
+        if len(self._responders) >= MOST_RESPONDERS:
+            return self._others
+        tally = self._responders[mac] = _Tally()
+        return tally
+
+    def counts(self) -> dict[str, Any]:
         """Those of replies and losses that only grow, named as in the summary."""
-        total = self._total
+        total = sum(self._responders.values(), self._others)
         return {
             "received": self.received,
             "lost": self.lost,
-            "late": self.late,
+            "late": total.late,
             "duplicates": total.duplicates,
             "reordered": total.reordered,
             "corrupted": total.corrupted,
@@ -127,21 +137,14 @@ class Record:
             target=subject.target_name,
             size=subject.size,
             sent=sent,
-            received=self.received,
-            lost=self.lost,
             loss_ratio=round(self.lost / settled, 6) if settled else 0.0,
             outstanding=outstanding,
-            late=self.late,
-            duplicates=self._total.duplicates,
-            reordered=self._total.reordered,
-            corrupted=self._total.corrupted,
             strangers=self.strangers,
             duration_s=round((now - self.started_at) / 1e9, 6),
             send_errors=dict(self.send_errors),
             responders=[self._responder(mac) for mac in sorted(self._responders)],
             notes=self._notes(),
-            **self._times(),
-            **self._loss_details(),
+            **(self.counts() | self._times() | self._loss_details()),
         )
 
     def _times(self) -> dict[str, Any]:

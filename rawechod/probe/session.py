@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 CATCH_UP = 100_000_000
 """A pace that fell behind (a suspended machine, a stalled process) makes up for this much, nanoseconds."""
@@ -47,8 +48,7 @@ class Verdict(Enum):
     LATE = "late"
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """A reply found its request."""
 
     verdict: Verdict

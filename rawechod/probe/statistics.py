@@ -42,28 +42,31 @@ class PdvValues:
 
 
 class Moments:
-    """Minimum, mean, maximum and standard deviation of a stream (Welford's method)."""
+    """Minimum, mean, maximum and standard deviation of a stream of whole numbers, by exact sums."""
+
+    __slots__ = ("_max", "_min", "_squares", "_sum", "count")
 
     def __init__(self) -> None:
-        self.count = 0
-        self._min = self._max = 0
-        self._mean = self._squares = 0.0
+        self.count = self._sum = self._squares = self._min = self._max = 0
 
     def record(self, value: int) -> None:
         """Take in one value."""
-        self._min = min(self._min, value) if self.count else value
-        self._max = max(self._max, value) if self.count else value
+        if not self.count or value < self._min:
+            self._min = value
+        if not self.count or value > self._max:
+            self._max = value
         self.count += 1
-        delta = value - self._mean
-        self._mean += delta / self.count
-        self._squares += delta * (value - self._mean)
+        self._sum += value
+        self._squares += value * value
 
     def values(self) -> MomentValues | None:
         """The figures, None before the first value. The deviation is the population's, as ping's mdev is."""
         if not self.count:
             return None
-        deviation = math.sqrt(max(self._squares, 0.0) / self.count)
-        return MomentValues(self._min, round(self._mean, 1), self._max, round(deviation, 1))
+        # Whole numbers up to the root: nothing cancels out, however long the run.
+        variance = (self.count * self._squares - self._sum * self._sum) / (self.count * self.count)
+        mean = self._sum / self.count
+        return MomentValues(self._min, round(mean, 1), self._max, round(math.sqrt(variance), 1))
 
 
 class RttStatistics:
