@@ -17,7 +17,8 @@ setup: ## install what is missing and make .venv with both programs
 demo: setup ## two hosts, a daemon in each, a probe from one to the other
 	@packaging/demo.sh
 
-test: setup ## every test (all of them as root; PYTEST_ARGS="-k probe" picks some)
+test: ## setup, and every test (all of them as root; PYTEST_ARGS="-k probe" picks some)
+	@packaging/setup.sh tests
 	@$(VENV)/python -m pytest $(PYTEST_ARGS)
 
 lint: setup ## ruff, mypy --strict, and that every installed package is pinned

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes .venv with rawechod, rawechoctl and the tools of the tests, after installing from Debian what that needs.
+# Makes .venv with rawechod, rawechoctl and the tools of the tests, after installing from Debian what that needs;
+# `setup.sh tests` installs what only the tests need as well.
 # A second run finds the stamp of the first and is done at once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -35,9 +36,16 @@ find_missing() {
     need pkg-config "finds libsystemd" command -v pkg-config
     need libsystemd-dev "builds systemd-python" test -e /usr/include/systemd/sd-journal.h
     need iproute2 "makes the demo's and the tests' network namespaces" command -v ip
+}
+
+find_missing_for_tests() {
     need systemd "the tests boot one" test -x /lib/systemd/systemd
-    need chromium "the tests open a probe's HTML page in it" command -v chromium
     need dbus "that systemd's bus" command -v dbus-daemon
+    need chromium "the tests open a probe's HTML page in it" command -v chromium
+    need man-db "the tests read the man pages with it" command -v man
+    need zsh "the tests complete commands in it" command -v zsh
+    need fish "the same" command -v fish
+    need tshark "the tests dissect frames with it" command -v tshark
 }
 
 quietly() { # quietly SENTENCE COMMAND...: the command's output is shown, after the sentence, only when it fails
@@ -82,6 +90,7 @@ flock 9 # two at once would build one .venv together
 
 python=$(find_python)
 find_missing
+[ "${1:-}" != tests ] || find_missing_for_tests
 [ ${#missing[@]} -eq 0 ] || install_missing
 
 build_native() { # the parts in C, anew when their sources changed
