@@ -184,6 +184,7 @@ static int serve_frame(struct re_batch *batch, int slot, int replies)
 	enum re_verdict verdict = RE_PASS;
 	int tagged = read_ancillary(&message->msg_hdr, tag, &frame.received_at);
 
+	frame.tpid = tagged ? re_u16(tag) : 0;
 	frame.end = frame.data + kept;
 	frame.other_host = batch->addresses[slot].sll_pkttype == PACKET_OTHERHOST;
 	frame.monotonic = clock_ns(CLOCK_MONOTONIC);

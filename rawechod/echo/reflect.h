@@ -26,7 +26,7 @@ struct re_settings {
 	__u64 peer_cost;
 	__u64 peer_tolerance;
 	__s64 clock_offset;   /* what to add to the clock below for nanoseconds since the epoch */
-	__u32 longest;        /* octets of a frame that the MTU lets us send */
+	__u32 longest;        /* octets of an untagged frame that the MTU lets us send */
 	__u16 ethertype;      /* RE_ETH_P_ALL = every one */
 	__u8 pae_group;       /* answer its requests too */
 	__u8 loopback_device; /* addresses are zero there */
@@ -40,6 +40,7 @@ struct re_frame {
 	__u8 *data;
 	__u8 *end;
 	__u32 length;      /* more than end - data where it was cut */
+	__u16 tpid;        /* of a tag that is not in the octets, 0 = none */
 	__u8 other_host;
 	__u64 monotonic;   /* now */
 	__u64 received_at; /* nanoseconds since the epoch */
@@ -77,7 +78,7 @@ RE_INLINE __u64 re_next_due(__u64 due, __u64 now, __u64 cost, __u64 tolerance)
 }
 
 /* The Echo PDU behind the tags, the EtherType and the envelope; 0 where there is none that we answer. */
-RE_INLINE __u8 *re_find_pdu(const struct re_frame *frame, const struct re_settings *settings, int *tagged)
+RE_INLINE __u8 *re_find_pdu(const struct re_frame *frame, const struct re_settings *settings)
 {
 	__u8 *at = frame->data + 12, *end = frame->end;
 	__u16 ethertype, length;
@@ -96,7 +97,6 @@ RE_INLINE __u8 *re_find_pdu(const struct re_frame *frame, const struct re_settin
 			return 0;
 		ethertype = re_u16(at);
 	}
-	*tagged = tag > 0;
 	at += 2;
 	if (ethertype < RE_SMALLEST_ETHERTYPE)
 		return 0;
@@ -133,6 +133,15 @@ RE_INLINE int re_is_for_us(void *tables, const struct re_settings *settings, __u
 	return !settings->allow_listed || re_allowed(tables, src);
 }
 
+/* Whether a packet socket would send it: above the MTU the kernel gives room for a C-tag alone. */
+RE_INLINE int re_is_sendable(const struct re_frame *frame, const struct re_settings *settings)
+{
+	__u16 outermost = frame->tpid ? frame->tpid : re_u16(frame->data + 12);
+	__u32 length = frame->length + (frame->tpid ? RE_TAG_LENGTH : 0);
+
+	return length <= settings->longest + (outermost == RE_TPID_C ? RE_TAG_LENGTH : 0);
+}
+
 RE_INLINE void re_write_mac(__u8 *p, __u64 mac)
 {
 	p[0] = mac >> 40;
@@ -144,11 +153,10 @@ RE_INLINE void re_write_mac(__u8 *p, __u64 mac)
 RE_INLINE enum re_verdict
 re_decide(void *tables, const struct re_settings *settings, struct re_frame *frame, __u8 **pdu)
 {
-	__u32 longest = settings->longest, responder_seq;
+	__u32 responder_seq;
 	__u64 dst, src;
-	int tagged;
 
-	*pdu = re_find_pdu(frame, settings, &tagged);
+	*pdu = re_find_pdu(frame, settings);
 	if (!*pdu)
 		return RE_PASS;
 	dst = re_mac(frame->data);
@@ -156,7 +164,7 @@ re_decide(void *tables, const struct re_settings *settings, struct re_frame *fra
 	if (!re_is_for_us(tables, settings, dst, src))
 		return RE_PASS;
 	responder_seq = re_count_session(tables, src, re_u32(*pdu + RE_SESSION_OFFSET), frame->monotonic);
-	if (frame->length > longest + (tagged ? RE_TAG_LENGTH : 0))
+	if (!re_is_sendable(frame, settings))
 		return RE_TOO_LONG;
 	if (settings->protocol_bound && frame->other_host)
 		return RE_TAG_LOST;

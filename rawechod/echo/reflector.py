@@ -10,9 +10,6 @@ from rawechod.echo.limiter import Limiter, PeerLimiter
 from rawechod.reasons import DropReason, MalformedFrameError
 from rawechod.wire import echo, ethernet
 
-TAGGED_ALLOWANCE = ethernet.TAG_LENGTH
-"""A frame whose own octets hold a tag may be longer than the MTU by it."""
-
 
 class Instant(NamedTuple):
     """One moment on both clocks, nanoseconds."""
@@ -142,8 +139,7 @@ class Reflector:
     def _limit(self, request: echo.EchoFrame, arrival: Arrival, now: int) -> DropReason | None:
         """Why a valid request is not answered, if it isn't."""
         policy, header = self.policy, request.header
-        longest = policy.mtu + ethernet.HEADER_LENGTH + (TAGGED_ALLOWANCE if header.tags else 0)
-        if arrival.length > longest:
+        if _length_on_the_wire(arrival) > _longest(header, arrival, policy.mtu):
             return DropReason.TOO_LONG
         # Addressed to us or to a group, and yet marked as somebody else's: it had a tag.
         if policy.protocol_bound and arrival.other_host:
@@ -164,3 +160,14 @@ class Reflector:
         if arrival.tag:
             reply[12:12] = arrival.tag.encode()
         return bytes(reply)
+
+
+def _length_on_the_wire(arrival: Arrival) -> int:
+    return arrival.length + (ethernet.TAG_LENGTH if arrival.tag else 0)
+
+
+def _longest(header: ethernet.Header, arrival: Arrival, mtu: int) -> int:
+    """What the kernel sends on a packet socket: above the MTU it gives room for a C-tag alone."""
+    tags = (arrival.tag, *header.tags) if arrival.tag else header.tags
+    room = ethernet.TAG_LENGTH if tags and tags[0].tpid == ethernet.TPID_C else 0
+    return mtu + ethernet.HEADER_LENGTH + room

@@ -19,7 +19,7 @@ ON_LO = Policy(ethernet.ETH_P_ALL, bytes(6), 65536, loopback_device=True)
 TAGGED = replace(POLICY, protocol_bound=True)
 GROUP, LLDP = bytes.fromhex("01005e000001"), bytes.fromhex("0180c200000e")
 QINQ = bytes.fromhex("88a80001 81000002")
-Q = bytes.fromhex("81000002")
+Q, S = bytes.fromhex("81000002"), bytes.fromhex("88a80001")
 
 
 class Case(NamedTuple):
@@ -81,6 +81,13 @@ CASES = {
     "cut by the buffer": _case(DropReason.TOO_LONG, request(payload=bytes(1400)), told={"length": 9000}),
     "GRO giant beside a tag": _case(
         DropReason.TOO_LONG, request(payload=bytes(3000)), told={"tag": ethernet.Tag(0x8100, 5)}
+    ),
+    "no room for an S-tag": _case(DropReason.TOO_LONG, request(payload=bytes(1457), tags=S), ALL),
+    "no room for an S-tag beside it": _case(
+        DropReason.TOO_LONG, request(payload=bytes(1460)), ALL, {"tag": ethernet.Tag(0x88A8, 5)}
+    ),
+    "room for one tag of two": _case(
+        DropReason.TOO_LONG, request(payload=bytes(1460), tags=Q), ALL, {"tag": ethernet.Tag(0x8100, 5)}
     ),
     "group's tag taken away": _case(
         DropReason.TAG_LOST, request(dst=ethernet.BROADCAST), TAGGED, {"other_host": True}
