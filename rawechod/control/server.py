@@ -23,21 +23,23 @@ class Server:
     def __init__(self, reactor: Reactor, sockets: list[socket.socket], dispatch: Dispatch) -> None:
         self._reactor = reactor
         self._dispatch = dispatch
-        self._sockets = sockets
         self._connections: set[Connection] = set()
         self._uids: Counter[int] = Counter()
+        self._heard: set[socket.socket] = set()
+        """Those that are not paused."""
         for sock in sockets:
             sock.setblocking(False)
             self._listen(sock)
 
     def close(self) -> None:
         """Flush what can be flushed at once and hang up."""
-        for sock in self._sockets:
+        for sock in self._heard:
             self._reactor.unregister(sock.fileno())
         for connection in list(self._connections):
             connection.close()
 
     def _listen(self, sock: socket.socket) -> None:
+        self._heard.add(sock)
         self._reactor.register(sock.fileno(), lambda _events: self._accept(sock))
 
     def _accept(self, sock: socket.socket) -> None:
@@ -47,6 +49,7 @@ class Server:
             return
         except OSError:
             # No descriptor left: the socket stays ready, so look away for a while.
+            self._heard.discard(sock)
             self._reactor.unregister(sock.fileno())
             self._reactor.call_at(self._reactor.now() + PAUSE, lambda: self._listen(sock))
             return
