@@ -58,7 +58,7 @@ class Client:
         connection = self._connect()
         framer = Framer()
         try:
-            connection.sendall(encode_call(Call(f"{INTERFACE}.{method}", given, more)), socket.MSG_NOSIGNAL)
+            self._send(connection, encode_call(Call(f"{INTERFACE}.{method}", given, more)))
             for data in _received(connection, tick):
                 if not data:
                     yield {}
@@ -76,6 +76,13 @@ class Client:
             raise UnreachableError(f"{self._path} does not speak Varlink: {error}") from error
         self._socket = None
         raise UnreachableError("rawechod closed the connection before it had answered; is it being restarted?")
+
+    @staticmethod
+    def _send(connection: socket.socket, message: bytes) -> None:
+        try:
+            connection.sendall(message, socket.MSG_NOSIGNAL)
+        except BrokenPipeError:
+            pass  # Turned away; what the daemon has to say is there to be read.
 
     def _connect(self) -> socket.socket:
         if self._socket is None:
