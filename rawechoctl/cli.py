@@ -11,6 +11,7 @@ JSON_MODES = ("short", "pretty", "off")
 COMMANDS = {
     "status": "how the daemon and its listeners stand (the default)",
     "stats": "the listeners' counters, each drop under its reason",
+    "top": "what the listeners do right now, a second, until Ctrl-C",
     "probe": "send echo requests and show what comes back",
     "config": "the configuration in force",
     "reload": "read the configuration again; a file with an error changes nothing",
@@ -63,6 +64,11 @@ def _add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser], 
     command.set_defaults(command=name)
     if name == "probe":
         _add_probe_options(command)
+    if name == "top":
+        command.add_argument(
+            "-i", "--interval", default="1s", metavar="TIME", help="between two looks; default: 1s"
+        )
+        command.add_argument("-c", "--count", type=_whole, metavar="N", help="looks; default: until Ctrl-C")
 
 
 def _common() -> argparse.ArgumentParser:

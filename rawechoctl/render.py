@@ -42,3 +42,11 @@ def brief(nanoseconds: float) -> str:
         if value >= 0.9995:
             return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f} {unit}"
     return f"{nanoseconds:.0f} ns"
+
+
+def rate(value: float) -> str:
+    """A count a second in four characters or little more: `0`, `4.2`, `153`, `15.3k`, `1.5M`."""
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if value >= 9.9995 * size or (unit == "M" and value >= 0.99995 * size):
+            return f"{value / size:.1f}{unit}"
+    return f"{value:.0f}" if value >= 9.95 or value < 0.05 else f"{value:.1f}"

@@ -1,0 +1,122 @@
+"""`rawechoctl top` on a terminal. One of the two modules that import rich."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from rawechoctl import history, rates
+from rawechoctl.history import History
+from rawechoctl.rates import Row
+from rawechoctl.render import rate, span
+from rawechod.control.varlink import Parameters
+
+STATES = {"up": "green", "down": "bold red", "absent": "yellow"}
+MOST_REASONS = 12
+NARROW = 100
+"""Below so many characters a line, what is nice to know is left out."""
+
+
+class Dashboard:
+    """A screen of its own, drawn anew with each look; it is gone at the end."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False)
+        self._blocks = history.BLOCKS if self._console.encoding.startswith("utf") else history.ASCII_BLOCKS
+        self._history: defaultdict[tuple[str, str], History] = defaultdict(lambda: History(0))
+        self._screen = Live(console=self._console, screen=True, auto_refresh=False)
+        self._screen.start()
+        self._shown: list[RenderableType] = []
+
+    def close(self) -> None:
+        """Give the terminal back as it was."""
+        self._screen.stop()
+
+    def begin(self, status: Parameters) -> None:
+        """Draw what is known before there are rates."""
+        self.show(status, rates.between(status, status))
+
+    def unreachable(self, sentence: str) -> None:
+        """Say so above what was seen last, and go on trying."""
+        self._draw([Text(sentence, style="bold red"), *self._shown[1:]])
+
+    def show(self, status: Parameters, rows: list[Row]) -> None:
+        """Draw."""
+        head = (
+            f"rawechod {status['version']}, pid {status['pid']}, up {span(status['uptime_s'])}, {status['config']}"
+        )
+        self._shown = [_line(head, "bold"), Text(), self._listeners(rows)]
+        self._shown += self._reasons(rows) + _notes(rows) + _probes(status)
+        self._draw(self._shown)
+
+    def _draw(self, parts: list[RenderableType]) -> None:
+        self._screen.update(Group(*parts, Text(), _line("a second; Ctrl-C ends", "dim")), refresh=True)
+
+    def _listeners(self, rows: list[Row]) -> Table:
+        wide = self._console.width >= NARROW
+        table = _table("INTERFACE", "ETHERTYPE", "STATE")
+        for name in ("RECEIVED", "REPLIED", "DROPPED", *(("LOST BEFORE US", "SINCE START") if wide else ())):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("RECEIVED, EARLIER", ratio=1, no_wrap=True, overflow="crop")
+        for row in rows:
+            one = row.listener
+            cells = [_line(one["interface"], "bold"), one["ethertype"], _line(one["state"], STATES[one["state"]])]
+            cells += [rate(row.received), rate(row.replied), _line(rate(row.all_dropped), _alarm(row.all_dropped))]
+            if wide:
+                cells += [_line(rate(row.kernel_drops), _alarm(row.kernel_drops)), f"{one['received']:,}"]
+            table.add_row(*cells, self._sparkline(row))
+        return table
+
+    def _sparkline(self, row: Row) -> Text:
+        past = self._history[row.listener["interface"], row.listener["ethertype"]]
+        past.reply(0, round(row.received * 1000))
+        return _line(history.rows(past.last(self._console.width // 4), 1, self._blocks)[0], "cyan")
+
+    def _reasons(self, rows: list[Row]) -> list[RenderableType]:
+        found = [
+            (value, row.listener["dropped"][reason], reason, row.listener["interface"])
+            for row in rows
+            for reason, value in row.dropped.items()
+        ]
+        if not found:
+            return []
+        table = _table("WHY NOT ANSWERED", "INTERFACE")
+        for name in ("NOW", "SINCE START"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for value, total, reason, interface in sorted(found, reverse=True)[:MOST_REASONS]:
+            table.add_row(reason, interface, _line(rate(value), _alarm(value)), f"{total:,}")
+        return [Text(), table]
+
+
+def _probes(status: Parameters) -> list[RenderableType]:
+    if not status["probes"]:
+        return []
+    table = _table("PROBED PEER", "INTERFACE", "ETHERTYPE", "FOR", "USER ID")
+    for one in status["probes"]:
+        running = span(one["running_s"])
+        table.add_row(one["target"], one["interface"], one["ethertype"], running, str(one["uid"]))
+    return [Text(), table]
+
+
+def _notes(rows: list[Row]) -> list[RenderableType]:
+    notes = [(row.listener["interface"], note) for row in rows for note in row.listener["notes"]]
+    return [Text(f"{interface}: {note}", style="yellow") for interface, note in notes]
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    for name in columns:
+        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    return table
+
+
+def _alarm(value: float) -> str:
+    return "yellow" if value else ""
+
+
+def _line(words: str, style: str = "") -> Text:
+    return Text(words, style=style, no_wrap=True, overflow="ellipsis")
