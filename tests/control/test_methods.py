@@ -207,7 +207,7 @@ def test_names_that_nobody_has(talk: Talk, name: str) -> None:
         assert talk.receive()["error"] == f"{SERVICE}.InvalidParameter"
 
 
-LEAVES = [
+LEAVES: list[Any] = [
     None,
     True,
     False,

@@ -1,0 +1,128 @@
+"""Clients that ask for too much: bounded, cut off, and no others' business."""
+
+from __future__ import annotations
+
+import json
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.control.talk import CONTROL, STRANGER, Talk, connect, connect_as
+from tests.lab import Daemon, StartDaemon, wait_for
+
+MOST_A_UID = 128
+MOST_UNREAD = 4 << 20
+KERNEL_KEEPS = 4 << 20
+MEMORY = 32 << 20
+"""For the bound and what a probe and a listener at work take."""
+
+
+def memory(daemon: Daemon) -> int:
+    """Resident octets of a daemon."""
+    pages = int(Path(f"/proc/{daemon.process.pid}/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+def test_slow_reader_is_cut_off(served: Daemon) -> None:
+    """Who asks for events and reads none is hung up on; its probe ends; memory stays; others are served."""
+    before = memory(served)
+    with connect(served.control) as slow, connect(served.control) as other:
+        slow.more("Probe", count=0, interval="10us")
+
+        def ended() -> bool:
+            assert memory(served) < before + MEMORY
+            return not other.call("GetStatus")["parameters"]["probes"]
+
+        wait_for(lambda: other.call("GetStatus")["parameters"]["probes"], "the probe")
+        wait_for(ended, "the end of the slow reader's probe", timeout=60)
+        octets = slow.rest()
+    assert len(octets) < MOST_UNREAD + KERNEL_KEEPS
+    assert b'"summary"' not in octets
+    wait_for(lambda: "was cut off: it does not read" in served.stderr, "the journal's word")
+
+
+def test_probe_that_is_read_is_not_cut_off(served: Daemon) -> None:
+    """The same pace, read: all events come, more than anybody would keep."""
+    with connect(served.control) as talk:
+        talk.more("Probe", count=40_000, interval="10us", timeout="10s")
+        received = 0
+        while True:
+            data = talk.socket.recv(1 << 20)
+            received += len(data)
+            if b'"summary"' in data:
+                break
+        assert received > MOST_UNREAD
+
+
+@pytest.fixture
+def crowd(served: Daemon) -> Iterator[list[Talk]]:
+    """As many connections of one stranger as are allowed."""
+    made = connect_as(served.control, STRANGER, count=MOST_A_UID)
+    yield made
+    for talk in made:
+        talk.socket.close()
+
+
+def test_too_many_connections_of_one_user(served: Daemon, crowd: list[Talk]) -> None:
+    """The next one is told and hung up on; the others are served; so are other users; room is given back."""
+    (late,) = connect_as(served.control, STRANGER)
+    with late:
+        assert json.loads(late.rest().rstrip(b"\0")) == {
+            "error": f"{CONTROL}.TooManyConnections",
+            "parameters": {},
+        }
+    for talk in [crowd[0], crowd[-1], connect(served.control), *connect_as(served.control, STRANGER + 1)]:
+        assert "pid" in talk.call("GetStatus")["parameters"]
+        talk.socket.close()
+
+    def admitted() -> bool:
+        (talk,) = connect_as(served.control, STRANGER)
+        with talk:
+            try:
+                return "pid" in talk.call("GetStatus").get("parameters", {})
+            except (EOFError, OSError):
+                return False
+
+    wait_for(admitted, "room for another connection")
+
+
+def test_one_turned_away_reads_why(served: Daemon, crowd: list[Talk]) -> None:
+    """The control tool of a user with too many connections: refused, not unreachable."""
+    for _ in range(5):
+        result = served.ctl("status", uid=STRANGER)
+        assert result.returncode == 4, result
+        assert "TooManyConnections" in result.stderr
+
+
+def test_out_of_descriptors(lone_host: object, daemon: StartDaemon) -> None:
+    """With no descriptor left the daemon goes on, serves those who are in, and later those who wait."""
+    ours = daemon(lone_host, "")
+    with connect(ours.control) as inside:
+        inside.call("GetStatus")
+        used = len(list(Path(f"/proc/{ours.process.pid}/fd").iterdir()))
+        resource.prlimit(ours.process.pid, resource.RLIMIT_NOFILE, (used + 1, 4096))
+        waiting = [connect(ours.control) for _ in range(5)]
+        assert "pid" in waiting[0].call("GetStatus")["parameters"]
+        assert "pid" in inside.call("GetStatus")["parameters"]
+        refused = inside.call("Probe", count=1)
+        assert refused["error"] == f"{CONTROL}.InterfaceUnavailable"
+        resource.prlimit(ours.process.pid, resource.RLIMIT_NOFILE, (4096, 4096))
+        for talk in waiting[1:]:
+            assert "pid" in talk.call("GetStatus")["parameters"]
+        assert inside.call("Probe", count=1)["parameters"]["summary"]["received"] == 1
+    for talk in waiting:
+        talk.socket.close()
+
+
+def test_ending_while_out_of_descriptors(lone_host: object, daemon: StartDaemon) -> None:
+    """Also then SIGTERM ends it with 0."""
+    ours = daemon(lone_host, "")
+    with connect(ours.control) as inside:
+        inside.call("GetStatus")
+        used = len(list(Path(f"/proc/{ours.process.pid}/fd").iterdir()))
+        resource.prlimit(ours.process.pid, resource.RLIMIT_NOFILE, (used, 4096))
+        with connect(ours.control):
+            inside.call("GetStatus")
+            assert ours.stop() == 0
