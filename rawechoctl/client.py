@@ -14,11 +14,13 @@ from rawechod.control.varlink import (
     Framer,
     Parameters,
     ProtocolError,
+    Reply,
     decode_reply,
     encode_call,
 )
 
 READ_SIZE = 65_536
+HUNG_UP = "rawechod closed the connection before it had answered; is it being restarted?"
 
 
 class UnreachableError(Exception):
@@ -29,7 +31,7 @@ class Client:
     """A connection that is made with the first call, and anew with the first after it broke."""
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self.path = path
         self._socket: socket.socket | None = None
 
     def call(self, method: str, **parameters: object) -> Parameters:
@@ -58,14 +60,14 @@ class Client:
         connection = self._connect()
         framer = Framer()
         try:
-            self._send(connection, encode_call(Call(f"{INTERFACE}.{method}", given, more)))
+            send(connection, Call(f"{INTERFACE}.{method}", given, more))
             for data in _received(connection, tick):
                 if not data:
                     yield {}
                 for message in framer.feed(data):
                     reply = decode_reply(message)
                     if reply.error:
-                        raise _error(reply.error, reply.parameters)
+                        raise call_error(reply)
                     yield reply.parameters
                     if not reply.continues:
                         return
@@ -73,27 +75,40 @@ class Client:
             self._socket = None
             raise UnreachableError(f"the connection to rawechod broke: {error.strerror}") from error
         except ProtocolError as error:
-            raise UnreachableError(f"{self._path} does not speak Varlink: {error}") from error
+            raise UnreachableError(f"{self.path} does not speak Varlink: {error}") from error
         self._socket = None
-        raise UnreachableError("rawechod closed the connection before it had answered; is it being restarted?")
-
-    @staticmethod
-    def _send(connection: socket.socket, message: bytes) -> None:
-        try:
-            connection.sendall(message, socket.MSG_NOSIGNAL)
-        except BrokenPipeError:
-            pass  # Turned away; what the daemon has to say is there to be read.
+        raise UnreachableError(HUNG_UP)
 
     def _connect(self) -> socket.socket:
         if self._socket is None:
-            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            try:
-                connection.connect(self._path)
-            except OSError as error:
-                connection.close()
-                raise UnreachableError(_advice(self._path, error)) from error
-            self._socket = connection
+            self._socket = connect(self.path)
         return self._socket
+
+
+def connect(path: str) -> socket.socket:
+    """A connection to the daemon; raises UnreachableError."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(path)
+    except OSError as error:
+        connection.close()
+        raise UnreachableError(_advice(path, error)) from error
+    return connection
+
+
+def send(connection: socket.socket, call: Call) -> None:
+    """Send a call; raises OSError."""
+    try:
+        connection.sendall(encode_call(call), socket.MSG_NOSIGNAL)
+    except BrokenPipeError:
+        pass  # Turned away; what the daemon has to say is there to be read.
+
+
+def call_error(reply: Reply) -> CallError:
+    """The error that a reply is."""
+    error = CallError(reply.error)
+    error.parameters = reply.parameters
+    return error
 
 
 def _received(connection: socket.socket, tick: float | None) -> Iterator[bytes]:
@@ -108,12 +123,6 @@ def _received(connection: socket.socket, tick: float | None) -> Iterator[bytes]:
         if not data:
             return
         yield data
-
-
-def _error(name: str, parameters: Parameters) -> CallError:
-    error = CallError(name)
-    error.parameters = parameters
-    return error
 
 
 def _advice(path: str, error: OSError) -> str:
