@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
+from rawechoctl.options import OPTIONS
 from rawechod.control.varlink import DEFAULT_SOCKET
 
 JSON_MODES = ("short", "pretty", "off")
@@ -62,13 +63,8 @@ def _add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser], 
         name, help=words, description=description, parents=[_common()], formatter_class=Formatter
     )
     command.set_defaults(command=name)
-    if name == "probe":
-        _add_probe_options(command)
-    if name == "top":
-        command.add_argument(
-            "-i", "--interval", default="1s", metavar="TIME", help="between two looks; default: 1s"
-        )
-        command.add_argument("-c", "--count", type=_whole, metavar="N", help="looks; default: until Ctrl-C")
+    if name in OPTIONS:
+        OPTIONS[name](command)
 
 
 def _common() -> argparse.ArgumentParser:
@@ -80,32 +76,6 @@ def _common() -> argparse.ArgumentParser:
     )
     common.add_argument("-j", dest="json", action="store_const", const="short", help="the same as --json=short")
     return common
-
-
-def _add_probe_options(probe: argparse.ArgumentParser) -> None:
-    add = probe.add_argument
-    add("target", nargs="?", metavar="TARGET", help="a MAC, a name, broadcast or pae-group; default: who answers")
-    add("--target", dest="target_option", metavar="TARGET", help="the same")
-    add("-c", "--count", type=_whole, metavar="N", help="requests, 0 = until interrupted")
-    add("-i", "--interval", metavar="TIME", help="between two requests")
-    add("-I", "--interface", metavar="NAME", help="where to probe from")
-    add("-s", "--size", type=_whole, metavar="N", help="octets on the wire without FCS and VLAN tag")
-    add("-W", "--timeout", metavar="TIME", help="after that a reply is late and its request lost")
-    add("-w", "--deadline", metavar="TIME", help="end the probe after this time")
-    add("--duration", metavar="TIME", help="probe for this time, however many requests that takes")
-    add("--rate", type=_rate, metavar="N", help="requests a second, instead of an interval")
-    add("-f", "--flood", action="store_true", help="as fast as answers come, 64 requests ahead; needs a target")
-    add("--until-reply", action="store_true", help="end with the first reply")
-    add("--vlan", metavar="VID", help="with a VLAN tag; OUTER.INNER for two")
-    add("--pcp", type=_whole, metavar="N", help="priority in the tag, 0 to 7")
-    add("--pattern", metavar="P", help="payload: counting, zero, ff, random or hex:DIGITS")
-    add("-q", "--quiet", action="store_true", help="show the summary alone, and what --report-every tells")
-    add("--report-every", metavar="TIME", help="tell this often how it went since the last time")
-    add("--live", action="store_true", help="on a terminal: a chart, percentiles and loss as they come")
-    add("--csv", metavar="FILE", help="write a row for each reply and each loss; - is the standard output")
-    add("--report", metavar="FILE", help="write a page about the run: HTML in one file")
-    add("--ethertype", metavar="TYPE", help="ETH_P_802_EX1, ETH_P_PAE or a number such as 0x88B6")
-    add("--hello", action="store_true", help="the tutorial's client: say hello, count HELLOs (on lo)")
 
 
 def normalised(argv: list[str]) -> list[str]:
@@ -121,17 +91,3 @@ def normalised(argv: list[str]) -> list[str]:
         if following is not None and following not in JSON_MODES:
             result.append(following)
     return result
-
-
-def _rate(text: str) -> str:
-    """The interval, as a duration."""
-    rate = _whole(text)
-    if not rate:
-        raise argparse.ArgumentTypeError("at least one request a second")
-    return f"{1_000_000_000 // rate}ns"
-
-
-def _whole(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
-    return int(text)

@@ -1,0 +1,54 @@
+"""What each command takes."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def _probe(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("target", nargs="?", metavar="TARGET", help="a MAC, a name, broadcast or pae-group; default: who answers")
+    add("--target", dest="target_option", metavar="TARGET", help="the same")
+    add("-c", "--count", type=_whole, metavar="N", help="requests, 0 = until interrupted")
+    add("-i", "--interval", metavar="TIME", help="between two requests")
+    add("-I", "--interface", metavar="NAME", help="where to probe from")
+    add("-s", "--size", type=_whole, metavar="N", help="octets on the wire without FCS and VLAN tag")
+    add("-W", "--timeout", metavar="TIME", help="after that a reply is late and its request lost")
+    add("-w", "--deadline", metavar="TIME", help="end the probe after this time")
+    add("--duration", metavar="TIME", help="probe for this time, however many requests that takes")
+    add("--rate", type=_rate, metavar="N", help="requests a second, instead of an interval")
+    add("-f", "--flood", action="store_true", help="as fast as answers come, 64 requests ahead; needs a target")
+    add("--until-reply", action="store_true", help="end with the first reply")
+    add("--vlan", metavar="VID", help="with a VLAN tag; OUTER.INNER for two")
+    add("--pcp", type=_whole, metavar="N", help="priority in the tag, 0 to 7")
+    add("--pattern", metavar="P", help="payload: counting, zero, ff, random or hex:DIGITS")
+    add("-q", "--quiet", action="store_true", help="show the summary alone, and what --report-every tells")
+    add("--report-every", metavar="TIME", help="tell this often how it went since the last time")
+    add("--live", action="store_true", help="on a terminal: a chart, percentiles and loss as they come")
+    add("--csv", metavar="FILE", help="write a row for each reply and each loss; - is the standard output")
+    add("--report", metavar="FILE", help="write a page about the run: HTML in one file")
+    add("--ethertype", metavar="TYPE", help="ETH_P_802_EX1, ETH_P_PAE or a number such as 0x88B6")
+    add("--hello", action="store_true", help="the tutorial's client: say hello, count HELLOs (on lo)")
+
+
+def _top(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("-i", "--interval", default="1s", metavar="TIME", help="between two looks; default: 1s")
+    add("-c", "--count", type=_whole, metavar="N", help="looks; default: until Ctrl-C")
+
+
+def _rate(text: str) -> str:
+    """The interval, as a duration."""
+    rate = _whole(text)
+    if not rate:
+        raise argparse.ArgumentTypeError("at least one request a second")
+    return f"{1_000_000_000 // rate}ns"
+
+
+def _whole(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+    return int(text)
+
+
+OPTIONS = {"probe": _probe, "top": _top}
