@@ -25,6 +25,8 @@ class Start:
     timeout_ns: int = 0
     deadline_ns: int = 0
     """0 = none."""
+    largest: int = 0
+    """The largest size that the interface takes."""
 
 
 @dataclass(frozen=True, slots=True)

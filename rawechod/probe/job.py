@@ -42,6 +42,8 @@ class Order:
     pattern: str = DEFAULT_PATTERN
     quiet: bool = False
     """No events but interval reports and the summary."""
+    largest: int = 0
+    """The largest size that the interface takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class Job:
         name, ethertype = ethernet.format_mac(target), ethernet.format_ethertype(order.ethertype)
         note = LOOPBACK_ONLY if order.link.loopback else ""
         pace = (order.plan.count, order.plan.interval, order.plan.timeout, order.plan.deadline)
-        self._tell(Start(order.link.name, ethertype, name, order.size, note, *pace))
+        self._tell(Start(order.link.name, ethertype, name, order.size, note, *pace, order.largest))
 
     @property
     def target(self) -> str:

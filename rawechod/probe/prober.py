@@ -89,11 +89,11 @@ class Prober:
         ethertype = self._ethertype(wish, link)
         target = self._target(wish, link)
         size = HELLO_LENGTH if wish.hello else wish.size or self.config.probe.size
-        _check_size(size, link, ethertype)
+        largest = _check_size(size, link, ethertype)
         if wish.hello and not link.loopback:
             raise RequestError(f"the tutorial's exchange works on lo only, not on {link.name}", "hello")
         plan, tags = self._plan(wish, target), _tags(wish)
-        return Order(link, ethertype, target, plan, size, wish.hello, tags, _pattern(wish), wish.quiet)
+        return Order(link, ethertype, target, plan, size, wish.hello, tags, _pattern(wish), wish.quiet, largest)
 
     def _link(self, wanted: str | None) -> Link:
         name = wanted or self.config.probe.interface or self._only_listener()
@@ -188,7 +188,8 @@ def _pattern(wish: Wish) -> str:
     return pattern
 
 
-def _check_size(size: int, link: Link, ethertype: int) -> None:
+def _check_size(size: int, link: Link, ethertype: int) -> int:
+    """The largest size that the interface takes; raises RequestError where this one is none of its sizes."""
     largest = min(link.mtu + ethernet.HEADER_LENGTH, LARGEST_FRAME)
     smallest = max(ethernet.MINIMUM_FRAME, echo.overhead(ethertype))
     if not smallest <= size <= largest:
@@ -196,3 +197,4 @@ def _check_size(size: int, link: Link, ethertype: int) -> None:
             f"{size} octets: {link.name} takes {smallest} to {largest} (MTU {link.mtu} and the header)",
             "size",
         )
+    return largest
