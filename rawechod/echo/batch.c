@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#define RE_TAGS_IN_OCTETS RE_MOST_TAGS
 #include "reflect.h"
 
 #define BATCH 64

@@ -6,6 +6,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#define RE_TAGS_IN_OCTETS (RE_MOST_TAGS + 1) /* the outermost too, which a socket's frames have beside them */
 #include "reflect.h"
 
 struct session {

@@ -4,7 +4,7 @@
  * reflector.py, which knows all the reasons and counts them; the two must agree, and the tests send the same
  * frames through all of them. The constants come from rawechod/wire, by way of the generated constants.h.
  *
- * Who includes this provides the tables: re_allowed, re_count_session, re_admit_peer, re_admit.
+ * Who includes this defines RE_TAGS_IN_OCTETS and provides the tables: re_allowed, re_count_session, re_admit_peer, re_admit.
  */
 #ifndef RAWECHO_REFLECT_H
 #define RAWECHO_REFLECT_H
@@ -88,8 +88,8 @@ RE_INLINE __u8 *re_find_pdu(const struct re_frame *frame, const struct re_settin
 	if (at + 2 > end)
 		return 0;
 	ethertype = re_u16(at);
-#pragma GCC unroll 2
-	for (tag = 0; tag < RE_MOST_TAGS; tag++) {
+#pragma GCC unroll 3
+	for (tag = 0; tag < RE_TAGS_IN_OCTETS; tag++) {
 		if (ethertype != RE_TPID_C && ethertype != RE_TPID_S)
 			break;
 		at += RE_TAG_LENGTH;
