@@ -2,8 +2,8 @@
 """Writes what is told twice: the default configuration, its reference, the journal's catalog and events.
 
 `python packaging/generate.py` writes these files, with `--check` it says which are not up to date.
-`python packaging/generate.py --share DIR` writes what no repository needs: the man pages and the completions, to
-their places below /usr/share, or another DIR.
+`python packaging/generate.py --share DIR` writes what is installed below /usr/share, or another DIR: the man pages and
+the completions, which no repository needs, and the dissector.
 """
 
 from __future__ import annotations
@@ -126,7 +126,8 @@ def shared(zsh: str) -> dict[str, str]:
     for program in ("rawechoctl", "rawechod"):
         scripts[f"bash-completion/completions/{program}"] = bash
         scripts[f"fish/vendor_completions.d/{program}.fish"] = fish
-    return pages | scripts
+    dissector = (ROOT / "packaging/wireshark/rawecho.lua").read_text()
+    return pages | scripts | {"rawecho/wireshark/rawecho.lua": dissector}
 
 
 def share(directory: Path) -> None:
