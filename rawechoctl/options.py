@@ -7,12 +7,13 @@ import argparse
 
 def _probe(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
-    add("target", nargs="?", metavar="TARGET", help="a MAC, a name, broadcast or pae-group; default: who answers")
-    add("--target", dest="target_option", metavar="TARGET", help="the same")
+    add("target", nargs="*", metavar="TARGET", help="a MAC, a name, broadcast or pae-group; default: who answers")
+    add("--target", dest="target_option", action="append", default=[], metavar="TARGET", help="the same")
     add("-c", "--count", type=_whole, metavar="N", help="requests, 0 = until interrupted")
     add("-i", "--interval", metavar="TIME", help="between two requests")
     add("-I", "--interface", metavar="NAME", help="where to probe from")
     add("-s", "--size", type=_whole, metavar="N", help="octets on the wire without FCS and VLAN tag")
+    add("--sweep", metavar="A..B", help="find the largest size that passes, such as 60..9000")
     add("-W", "--timeout", metavar="TIME", help="after that a reply is late and its request lost")
     add("-w", "--deadline", metavar="TIME", help="end the probe after this time")
     add("--duration", metavar="TIME", help="probe for this time, however many requests that takes")

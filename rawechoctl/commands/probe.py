@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from typing import Protocol
 
-from rawechoctl import exits
+from rawechoctl import exits, interrupt
 from rawechoctl.client import Client
 from rawechoctl.exits import UsageError
 from rawechoctl.output import Output
@@ -69,13 +67,28 @@ class Written:
 def run(client: Client, arguments: Namespace, out: Output) -> int:
     """Probe, show each event as it comes, and end with the summary."""
     _check(arguments, out)
+    targets = list(dict.fromkeys([*arguments.target, *arguments.target_option]))
+    parameters = _parameters(arguments)
+    if len(targets) > 1:
+        from rawechoctl import several
+
+        return several.run(client, arguments, targets, parameters, out)
+    parameters["target"] = targets[0] if targets else None
+    if arguments.sweep:
+        from rawechoctl import sweep
+
+        return sweep.run(client, arguments, parameters, out)
+    return _run(client, arguments, parameters, out)
+
+
+def _run(client: Client, arguments: Namespace, parameters: Body, out: Output) -> int:
     summary: Body = {}
     written = _files(client, arguments)
     with ExitStack() as stack:
         views = [stack.enter_context(closing(view)) for view in (_shown(arguments, out), *written)]
-        stack.enter_context(_ending_on_signals(client))
+        stack.enter_context(interrupt.ending(client.finish))
         tick = TICK if arguments.live else None
-        for reply in client.stream("Probe", tick, **_parameters(arguments)):
+        for reply in client.stream("Probe", tick, **parameters):
             event = reply.pop("event", "")
             body: Body = next((value for value in reply.values() if value), {})
             if event == "summary":
@@ -131,7 +144,6 @@ SENT_AS_THEY_ARE = (
 
 def _parameters(arguments: Namespace) -> Body:
     parameters = {name: getattr(arguments, name) for name in SENT_AS_THEY_ARE}
-    parameters["target"] = arguments.target or arguments.target_option
     parameters["interval"] = arguments.rate or arguments.interval
     if arguments.duration or arguments.until_reply:
         parameters["count"] = arguments.count or 0
@@ -139,20 +151,3 @@ def _parameters(arguments: Namespace) -> Body:
     needed = arguments.until_reply or arguments.live or arguments.csv or arguments.report
     parameters["quiet"] = arguments.quiet and not needed
     return parameters
-
-
-@contextmanager
-def _ending_on_signals(client: Client) -> Iterator[None]:
-    """The first Ctrl-C ends the probe with its summary, the second ends us."""
-
-    def finish(number: int, _frame: object) -> None:
-        client.finish()
-        # As KeyboardInterrupt, which leaves a terminal as it was.
-        signal.signal(number, signal.default_int_handler)
-
-    before = {number: signal.signal(number, finish) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
