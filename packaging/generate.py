@@ -2,8 +2,8 @@
 """Writes what is told twice: the default configuration, its reference, the journal's catalog and events.
 
 `python packaging/generate.py` writes these files, with `--check` it says which are not up to date.
-`python packaging/generate.py --share DIR` writes what is installed below /usr/share, or another DIR: the man pages and
-the completions, which no repository needs, and the dissector.
+`python packaging/generate.py --share DIR` writes what is installed below /usr/share, or another DIR: the man pages
+and the completions, which no repository needs, and the dissector.
 """
 
 from __future__ import annotations
