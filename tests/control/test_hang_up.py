@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
 
 from tests.control.talk import CONTROL, Talk, connect
-from tests.lab import REPOSITORY, Daemon, StartDaemon, wait_for
+from tests.lab import Daemon, StartDaemon, wait_for
 
 ENDLESS = {"count": 0, "interval": "10ms"}
 
@@ -73,11 +71,11 @@ def test_close_with_unread_events(served: Daemon, probes: Callable[[], int]) -> 
 
 def test_killed_client(served: Daemon, probes: Callable[[], int]) -> None:
     """SIGKILL leaves no probe behind."""
-    command = [sys.executable, "-m", "rawechoctl", "--socket", str(served.control), "probe", "-c", "0", "-q"]
-    client = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL)
-    wait_for(lambda: probes() == 1, "the probe")
-    client.kill()
-    client.wait()
+    with served.ctl_popen("probe", "-c", "0", "-q") as client:
+        try:
+            wait_for(lambda: probes() == 1, "the probe")
+        finally:
+            client.kill()
     wait_for(lambda: probes() == 0, "its end")
 
 
