@@ -47,7 +47,7 @@ export_source "$source"
 set_version "$source" "${root:-}/etc/os-release"
 [ -n "${root:-}" ] || install_missing "$source"
 if [ -n "${root:-}" ]; then
-    packaging/root.sh run "$root" -b "$work:/build" "${build[@]}" /build/rawecho
+    packaging/root.sh run "$root" -b "$work:$work" "${build[@]}" "$source"
 else
     "${build[@]}" "$source"
 fi >"$work/log" 2>&1 </dev/null || { tail -n 40 "$work/log" >&2; die "the build failed, see above"; }

@@ -5,6 +5,8 @@
 #   PREFIX/bin                         links to rawechod and rawechoctl
 # Part `files`:
 #   PREFIX/lib/systemd, lib/sysusers.d the unit, the message catalog, the user and the group
+#   PREFIX/share                       what generate.py --share writes: manual pages, completions, the dissector
+#   PREFIX/share/rawecho               the unit's drop-in for the kernel engine
 #   PREFIX/share/rawecho/ebpf.conf     the unit's drop-in for engine = "ebpf", which is the administrator's to put in place
 #   /etc/rawecho/config.toml           unless there is one
 # What is below DESTDIR is a tree for a package, or for another machine with the same Debian. Needs `make setup`, or in
@@ -38,11 +40,12 @@ install_programs() {
     "${pip[@]}" wheel --no-build-isolation --no-deps --wheel-dir "$work/wheels" "$work/source"
     "${pip[@]}" wheel --no-build-isolation --no-deps --wheel-dir "$work/wheels" --require-hashes \
         -r packaging/requirements.txt
-    "${pip[@]}" --python "$destdir$home/bin/python" install --no-index --find-links "$work/wheels" --no-compile rawecho
+    "${pip[@]}" --python "$destdir$home/bin/python" install --no-index --no-deps --no-compile "$work"/wheels/*.whl
     # What is below DESTDIR now will be without it: in the programs' first lines, in tracebacks, in the journal.
     sed -i "1s|.*|#!$home/bin/python -I|" "$destdir$home"/bin/rawecho*
     sed -i '/^command = /d' "$destdir$home/pyvenv.cfg"
-    rm -rf "$destdir$home"/include "$destdir$home"/lib/python3*/site-packages/*/test
+    rm -rf "$destdir$home"/include "$destdir$home"/lib/python3*/site-packages/{*/test,*/{RECORD,direct_url.json}}
+    find "$destdir$home/bin" -type f ! -name 'rawecho*' -delete # the libraries' own programs
     "$python" -m compileall -q -s "$destdir" -p / "$destdir$home/lib"
     install -d "$destdir$prefix/bin"
     ln -sfn ../lib/rawecho/bin/rawechod ../lib/rawecho/bin/rawechoctl "$destdir$prefix/bin"
@@ -57,6 +60,9 @@ install_files() {
     install -m 644 systemd/rawecho.sysusers "$lib/sysusers.d/rawecho.conf"
     sed "s|/usr/share/|$prefix/share/|" systemd/ebpf.conf >"$work/ebpf.conf"
     install -D -m 644 "$work/ebpf.conf" "$destdir$prefix/share/rawecho/ebpf.conf"
+    local interpreter=$destdir$home/bin/python # which has the libraries, or else Debian has
+    [ -x "$interpreter" ] || interpreter=python3
+    "$interpreter" -B packaging/generate.py --share "$destdir$prefix/share"
     if [ -e "$destdir/etc/rawecho/config.toml" ]; then
         say "$destdir/etc/rawecho/config.toml is left as it is"
     else
