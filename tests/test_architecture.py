@@ -59,6 +59,7 @@ PURE = (
     *("rawechod.probe.losses", "rawechod.probe.vlan"),
     *("rawechod.control.varlink", "rawechod.durations", "rawechod.reasons", "rawechod.events"),
     *("rawechoctl.render", "rawechoctl.history", "rawechoctl.rates", "rawechoctl.tally"),
+    *("rawechoctl.series", "rawechoctl.scale", "rawechoctl.charts"),
 )
 SHARED = {"rawechod.control.varlink", "rawechod.durations"}
 SHARED |= {"rawechod.probe.histogram", "rawechod.probe.statistics"}

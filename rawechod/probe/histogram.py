@@ -7,6 +7,7 @@ Memory depends on the spread of the values, never on their number; two histogram
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 SUB_BITS = 6
 SUB_BUCKETS = 1 << SUB_BITS
@@ -28,6 +29,11 @@ class Histogram:
         """Add another histogram's counts."""
         self._buckets.update(other._buckets)
         self.total += other.total
+
+    def buckets(self) -> Iterator[tuple[int, int, int]]:
+        """Smallest and largest value and the count of each bucket that has any, in order."""
+        for bucket in sorted(self._buckets):
+            yield *_bounds(bucket), self._buckets[bucket]
 
     def percentile(self, percent: float) -> int:
         """The middle of the bucket that `percent` of the values do not exceed; 0 where there are none.
