@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
 
 from rawechoctl import charts, scale
+from rawechoctl.collected import Collected
 from rawechoctl.render import brief
 from rawechoctl.scale import Scale
 from rawechoctl.series import Bin, Series
 from rawechod.control.varlink import Parameters as Body
 from rawechod.probe.histogram import Histogram
-
-if TYPE_CHECKING:
-    from rawechoctl.report import Collected
 
 UNITS = (("h", 3600e9, 3), ("min", 60e9, 3), ("s", 1e9, 0.5), ("ms", 1e6, 0))
 """Of the time axis: length in nanoseconds, and how many of it a run must last."""
