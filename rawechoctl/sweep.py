@@ -48,10 +48,10 @@ class _Trial(NamedTuple):
         return f"does not pass: {self.error}" if self.error else "does not pass: no reply"
 
 
-def run(client: Client, arguments: Namespace, parameters: Body, out: Output) -> int:
+def run(client: Client, arguments: Namespace, targets: list[str], parameters: Body, out: Output) -> int:
     """Sweep; 0 where a size passes, 1 where not even the smallest does."""
     first, last = _range(arguments.sweep)
-    _check(arguments, parameters)
+    _check(arguments, targets)
     sweep = _Sweep(client, parameters, out)
     with interrupt.ending(sweep.interrupt):
         try:
@@ -67,12 +67,12 @@ def _range(text: str) -> tuple[int, int]:
     return int(numbers[1]), int(numbers[2])
 
 
-def _check(arguments: Namespace, parameters: Body) -> None:
+def _check(arguments: Namespace, targets: list[str]) -> None:
     alone = ("live", "csv", "report", "report_every", "hello", "flood", "size", "duration", "until_reply")
     for option in alone:
         if getattr(arguments, option):
             raise UsageError(f"--{option.replace('_', '-')} does not go together with --sweep")
-    if parameters["target"] in ("broadcast", "pae-group"):
+    if len(targets) > 1 or {"broadcast", "pae-group"} & set(targets):
         raise UsageError("--sweep needs a single target")
 
 

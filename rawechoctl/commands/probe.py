@@ -69,15 +69,15 @@ def run(client: Client, arguments: Namespace, out: Output) -> int:
     _check(arguments, out)
     targets = list(dict.fromkeys([*arguments.target, *arguments.target_option]))
     parameters = _parameters(arguments)
-    if len(targets) > 1:
+    if len(targets) > 1 and not arguments.sweep:
         from rawechoctl import several
 
         return several.run(client, arguments, targets, parameters, out)
-    parameters["target"] = targets[0] if targets else None
+    parameters["target"] = next(iter(targets), None)
     if arguments.sweep:
         from rawechoctl import sweep
 
-        return sweep.run(client, arguments, parameters, out)
+        return sweep.run(client, arguments, targets, parameters, out)
     return _run(client, arguments, parameters, out)
 
 

@@ -39,6 +39,10 @@ class Port:
         self._socket.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
         self._socket.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
 
+    def fileno(self) -> int:
+        """For select(2)."""
+        return self._socket.fileno()
+
     def send(self, *frames_: bytes) -> None:
         """Send frames."""
         for frame in frames_:

@@ -1,0 +1,77 @@
+"""What a probe makes of a cable that loses, repeats, swaps and alters frames, in one direction at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.lab import MAC_B, StartDaemon
+from tests.netns.conftest import ENGINES, table
+from tests.netns.wire import Fault, clean, losing, wire
+
+FEW = ("-c", "20", "-i", "0.02", "-W", "0.5", MAC_B)
+LOST = (3, 7, 8, 9, 15)
+
+
+def probe(
+    daemon: StartDaemon, there: Fault = clean, back: Fault = clean, *, engine: str = "epoll"
+) -> dict[str, Any]:
+    """The summary of a probe through such a cable."""
+    with wire(there, back) as cable:
+        daemon(cable.b, table(engine=engine))
+        return daemon(cable.a, table()).probe(*FEW)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+def test_the_direction_of_loss_is_found(daemon: StartDaemon, root: None, direction: str, engine: str) -> None:
+    """Five frames lost on one of the two ways are counted there, and on the other none."""
+    there, back = (losing(*LOST), clean) if direction == "forward" else (clean, losing(*LOST))
+    summary = probe(daemon, there, back, engine=engine)
+    assert (summary["sent"], summary["received"], summary["lost"]) == (20, 15, 5)
+    other = "backward" if direction == "forward" else "forward"
+    assert (summary[f"lost_{direction}"], summary[f"lost_{other}"]) == (5, 0)
+    assert summary["longest_loss_run"] == 3
+    assert summary["outage_s"] == 0.06
+
+
+def test_losses_both_ways_are_told_apart(daemon: StartDaemon, root: None) -> None:
+    """Two there, and three of the replies that were left."""
+    summary = probe(daemon, losing(2, 3), losing(5, 6, 10))
+    assert (summary["lost_forward"], summary["lost_backward"], summary["lost"]) == (2, 3, 5)
+
+
+def test_a_repeated_reply_is_a_duplicate(daemon: StartDaemon, root: None) -> None:
+    """Every fourth reply comes three times."""
+    summary = probe(daemon, back=lambda number, frame: [frame] * (1 if number % 4 else 3))
+    assert (summary["received"], summary["duplicates"], summary["lost"]) == (20, 10, 0)
+    assert summary["responders"][0]["duplicates"] == 10
+
+
+def test_a_swapped_reply_is_reordered(daemon: StartDaemon, root: None) -> None:
+    """Each tenth reply waits until the next one has passed."""
+    held: list[bytes] = []
+
+    def swap(number: int, frame: bytes) -> list[bytes]:
+        if number in (5, 15):
+            held.append(frame)
+            return []
+        return [frame, held.pop()] if held else [frame]
+
+    summary = probe(daemon, back=swap)
+    assert (summary["received"], summary["reordered"], summary["lost"]) == (20, 2, 0)
+
+
+def test_an_altered_reply_is_corrupted(daemon: StartDaemon, root: None) -> None:
+    """One bit of one reply; the event says where."""
+
+    def flip(number: int, frame: bytes) -> list[bytes]:
+        return [frame[:56] + bytes([frame[56] ^ 4]) + frame[57:]] if number == 4 else [frame]
+
+    with wire(back=flip) as cable:
+        daemon(cable.b, table())
+        events = daemon(cable.a, table()).objects("probe", *FEW)
+    altered = [event for event in events if event.get("corrupted") is True]
+    assert [(event["seq"], event["corrupted_at"]) for event in altered] == [(4, 56)]
+    assert events[-1]["corrupted"] == 1
