@@ -53,6 +53,8 @@ def _argument(option: cmdline.Option) -> str:
 def _commands(_: str) -> Iterator[str]:
     for name, words in cmdline.commands().items():
         yield from item(bold(name), sentence(words))
+        if name != "probe":  # which has a section of its own
+            yield from indented(_options(f"rawechoctl {name}"))
 
 
 def _exit_statuses(program: str) -> Iterator[str]:

@@ -45,10 +45,9 @@ def item(term: str, *paragraphs: str) -> Iterator[str]:
 
 
 def indented(lines: Iterable[str]) -> Iterator[str]:
-    """A list inside a list's entry."""
-    yield ".RS"
-    yield from lines
-    yield ".RE"
+    """A list inside a list's entry, unless it is empty."""
+    inside = list(lines)
+    yield from [".RS", *inside, ".RE"] if inside else []
 
 
 def _part(part: str) -> str:

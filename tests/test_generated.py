@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def test_generated_files_are_up_to_date() -> None:
     """Nothing was edited by hand, nothing forgotten."""
-    command = [sys.executable, ROOT / "packaging" / "generate.py", "--check"]
+    command = [sys.executable, str(ROOT / "packaging" / "generate.py"), "--check"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
 

@@ -10,14 +10,21 @@ from tests.lab import REPOSITORY
 
 
 def test_the_tree_holds_what_a_package_needs(installed_tree: Path) -> None:
-    """Programs, unit, catalog, user and configuration are where the system looks for them."""
+    """Programs, unit, catalog, user, configuration, man pages and completions are where they are looked for."""
     expected = (
         "usr/bin/rawechod",
         "usr/bin/rawechoctl",
         "usr/lib/systemd/system/rawechod.service",
         "usr/lib/systemd/catalog/rawecho.catalog",
         "usr/lib/sysusers.d/rawecho.conf",
+        "usr/share/man/man8/rawechod.8",
+        "usr/share/man/man1/rawechoctl.1",
+        "usr/share/man/man5/rawecho.toml.5",
+        "usr/share/bash-completion/completions/rawechoctl",
+        "usr/share/zsh/vendor-completions/_rawechoctl",
+        "usr/share/fish/vendor_completions.d/rawechoctl.fish",
         "usr/share/rawecho/ebpf.conf",
+        "usr/share/rawecho/wireshark/rawecho.lua",
         "etc/rawecho/config.toml",
     )
     assert [name for name in expected if not (installed_tree / name).exists()] == []
