@@ -46,4 +46,4 @@ fresh: ## setup, demo and test in a new minimal Debian, as root
 
 clean: ## remove what the other targets made
 	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	find rawechod rawechoctl tests bench -name __pycache__ -prune -exec rm -rf {} +
+	find rawechod rawechoctl tests bench packaging -name __pycache__ -prune -exec rm -rf {} +
