@@ -25,6 +25,8 @@ class Seen(NamedTuple):
     corrupted_at: int | None
     """The first octet on the wire that is not as expected, None = all are."""
     responder_seq: int
+    version: int = echo.VERSION
+    """Of the PDU; 0 = there is none."""
 
 
 class Codec(Protocol):
@@ -136,4 +138,4 @@ class HelloCodec:
         """Whether a received frame is the server's HELLO."""
         if not is_hello(frame, self._ethertype):
             return None
-        return Seen(self._last, self._header.dst, 0, None, 0)
+        return Seen(self._last, self._header.dst, 0, None, 0, version=0)

@@ -98,6 +98,8 @@ class Responder:
     corrupted: int
     requests_seen: int
     """Its last `responder_seq`: requests that reached it, 0 = it does not count."""
+    version: int = 0
+    """Of the Echo PDU that it speaks; 0 = the tutorial's exchange."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,8 +49,10 @@ class _Tally:
     corrupted: int = 0
     late: int = 0
     requests_seen: int = 0
+    version: int = 0
 
     def count(self, match: Match, seen: Seen) -> None:
+        self.version = seen.version
         if match.verdict is Verdict.REPLY:
             self.received += 1
         elif match.verdict is Verdict.DUPLICATE:
@@ -179,6 +181,7 @@ class Record:
             tally.reordered,
             tally.corrupted,
             tally.requests_seen,
+            tally.version,
         )
 
     def _notes(self) -> list[str]:

@@ -145,5 +145,5 @@ def test_hello(ethertype: int) -> None:
     answer = (header + b"HELLO").ljust(1024, b"\0")
     for seq in (1, 2):
         assert ours.request(seq, WALL) == (header + b"hello server!").ljust(1024, b"\0")
-        assert ours.reply(answer, 1024, None) == Seen(seq, bytes(6), 0, None, 0)
+        assert ours.reply(answer, 1024, None) == Seen(seq, bytes(6), 0, None, 0, version=0)
     assert ours.reply(ours.request(3, WALL), 1024, None) is None

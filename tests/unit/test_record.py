@@ -55,7 +55,7 @@ def test_summary_of_a_mixed_run() -> None:
     assert (summary.duplicates, summary.reordered, summary.corrupted, summary.strangers) == (1, 1, 1, 2)
     assert (summary.loss_ratio, summary.duration_s) == (0.25, 1.5)
     assert summary.send_errors == {"ENETDOWN": 1}
-    assert summary.responders == [Responder("02:00:00:00:00:0a", 3, 1, 1, 1, 4)]
+    assert summary.responders == [Responder("02:00:00:00:00:0a", 3, 1, 1, 1, 4, 1)]
 
 
 def test_late_and_duplicate_times_are_not_in_the_figures() -> None:
