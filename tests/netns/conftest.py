@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
-from tests.lab import Daemon, Host, StartDaemon
+from tests.conftest import Evidence
+from tests.lab import Daemon, Host, StartDaemon, join
 from tests.netns.port import Port, port
 
 Responder = Callable[..., Daemon]
@@ -40,6 +42,39 @@ def responder(two_hosts: tuple[Host, Host], daemon: StartDaemon, engine: str) ->
         return daemon(two_hosts[1], table(**{"engine": engine} | settings))
 
     return start
+
+
+class Cable(NamedTuple):
+    """Two hosts, and at each end of what joins them a daemon that listens to everything."""
+
+    a: Host
+    b: Host
+    ours: Daemon
+    far: Daemon
+
+
+@pytest.fixture(scope="module")
+def lasting_cable(root: None) -> Iterator[Cable]:
+    """One for all tests of a module that leave its interfaces and its daemons as they are."""
+    with contextlib.ExitStack() as stack:
+        a, b = Host("a"), Host("b")
+        for host in (a, b):
+            stack.callback(host.close)
+        join(a, b)
+        ours, far = Daemon(a, table()), Daemon(b, table())
+        for daemon in (ours, far):
+            stack.callback(daemon.close)
+        for daemon in (ours, far):
+            daemon.wait_ready()
+        yield Cable(a, b, ours, far)
+
+
+@pytest.fixture
+def cable(lasting_cable: Cable, evidence: Evidence) -> Cable:
+    """The module's cable, and what its daemons said if this test fails."""
+    for each in (lasting_cable.ours, lasting_cable.far):
+        evidence.append((f"rawechod in {each.host}, all tests so far", lambda each=each: each.stderr))  # type: ignore[misc]
+    return lasting_cable
 
 
 @pytest.fixture

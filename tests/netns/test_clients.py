@@ -12,20 +12,20 @@ import pytest
 
 from tests.lab import MAC_A, MAC_B, Daemon, Host, StartDaemon, wait_for
 from tests.netns.client import Probing, connect
-from tests.netns.conftest import Responder, table
+from tests.netns.conftest import Cable, table
 from tests.netns.frames import REPLY, parse
-from tests.netns.port import Port, port
+from tests.netns.port import port
 from tests.netns.test_probe import assert_clean
 
 ENDLESS = ("-c", "0", "-i", "10ms")
-NOBODY = "02:00:00:00:00:77"
+NOBODY, UNREAD = "02:00:00:00:00:77", "02:00:00:00:00:78"
 Start = Callable[..., Probing]
 
 
 @pytest.fixture
-def ours(two_hosts: tuple[Host, Host], daemon: StartDaemon) -> Daemon:
+def ours(cable: Cable) -> Daemon:
     """The daemon in host a."""
-    return daemon(two_hosts[0], table())
+    return cable.ours
 
 
 @pytest.fixture
@@ -55,28 +55,29 @@ def call(ours: Daemon, **parameters: Any) -> socket.socket:
     return client
 
 
-def test_many_probes_at_once(ours: Daemon, probe: Start, responder: Responder) -> None:
+def test_many_probes_at_once(cable: Cable, probe: Start) -> None:
     """Of different size, pace and EtherType: each is exact, and so is the responder's account."""
-    far = responder()
+    before = cable.far.listener()
     kinds = [["-s", "60"], ["-s", "1514"], ["--ethertype", "ETH_P_PAE"], ["--ethertype", "0x88B6"], ["-i", "3ms"]]
     runs = [probe("-c", "100", "-i", "2ms", *kind, MAC_B) for kind in kinds]
     for run in runs:
         assert_clean(run.summary(), 100)
         assert run.wait() == 0
-    listener = far.listener()
-    assert (listener["received"], listener["replied"], listener["dropped"]) == (500, 500, {})
-    assert no_probe(ours)
+    after = cable.far.listener()
+    assert [after[name] - before[name] for name in ("received", "replied")] == [500, 500]
+    assert after["dropped"] == before["dropped"]
+    assert no_probe(cable.ours)
 
 
-def test_one_probes_duplicates_are_its_own(two_hosts: tuple[Host, Host], probe: Start, ours: Daemon) -> None:
+def test_one_probes_duplicates_are_its_own(cable: Cable, probe: Start) -> None:
     """A responder that sends one session's replies twice spoils no other."""
-    with port(two_hosts[1]) as far:
-        runs = [probe("-c", "5", "-i", "5ms", "-W", "20s", MAC_B) for _ in range(2)]
+    with port(cable.b) as far:
+        runs = [probe("-c", "5", "-i", "5ms", "-W", "20s", NOBODY) for _ in range(2)]
         twice = None
         for _ in range(10):
             asked = parse(far.receive())
             twice = twice or asked.pdu.session
-            good = asked._replace(dst=MAC_A, src=MAC_B, pdu=asked.pdu._replace(op=REPLY)).octets()
+            good = asked._replace(dst=MAC_A, src=NOBODY, pdu=asked.pdu._replace(op=REPLY)).octets()
             copies = [good, good] if asked.pdu.session == twice and asked.pdu.seq < 5 else [good]
             far.send(*copies)
         assert sorted(run.summary()["duplicates"] for run in runs) == [0, 4]
@@ -94,11 +95,8 @@ def test_status_shows_what_runs(ours: Daemon, probe: Start) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupt_brings_the_summary(
-    ours: Daemon, probe: Start, responder: Responder, number: signal.Signals
-) -> None:
+def test_interrupt_brings_the_summary(ours: Daemon, probe: Start, number: signal.Signals) -> None:
     """Ctrl-C: exit by the result so far, 0 with a reply."""
-    responder()
     run = probe(*ENDLESS, MAC_B)
     run.event("reply")
     run.process.send_signal(number)
@@ -117,25 +115,23 @@ def test_interrupt_without_a_reply(probe: Start) -> None:
     assert run.wait() == 1
 
 
-def test_interrupt_while_nobody_is_found(probe: Start) -> None:
+def test_interrupt_while_nobody_is_found(two_hosts: tuple[Host, Host], daemon: StartDaemon) -> None:
     """The search ends with a summary too."""
-    run = probe("-c", "0", "-W", "20ms")
+    run = Probing(daemon(two_hosts[0], table()), "-c", "0", "-W", "20ms")
     run.event("start")
-    summary = run.interrupt()
-    assert summary["received"] == 0
+    assert run.interrupt()["received"] == 0
     assert run.wait() == 1
 
 
-def test_interrupt_in_the_search_s_grace(two_hosts: tuple[Host, Host], ours: Daemon, responder: Responder) -> None:
+def test_interrupt_in_the_search_s_grace(cable: Cable) -> None:
     """The search has no request left and waits for further answers: hanging up then ends it as well."""
-    responder()
-    packet_sockets = len(two_hosts[0].run("cat", "/proc/net/packet").stdout.splitlines())
-    with call(ours, count=1, timeout="1ms") as client:
+    packet_sockets = len(cable.a.run("cat", "/proc/net/packet").stdout.splitlines())
+    with call(cable.ours, count=1, timeout="1ms") as client:
         assert b'"start"' in client.recv(65536)
 
         def ran_out() -> bool:
             # The search's socket is gone: at its timeout, while the grace is longer. Or the run has ended.
-            return len(two_hosts[0].run("cat", "/proc/net/packet").stdout.splitlines()) == packet_sockets
+            return len(cable.a.run("cat", "/proc/net/packet").stdout.splitlines()) == packet_sockets
 
         wait_for(ran_out, "the search's last request to time out")
         client.shutdown(socket.SHUT_WR)
@@ -143,7 +139,7 @@ def test_interrupt_in_the_search_s_grace(two_hosts: tuple[Host, Host], ours: Dae
         while data := client.recv(65536):
             rest += data
     assert b'"summary"' in rest
-    assert no_probe(ours)
+    assert no_probe(cable.ours)
 
 
 def test_killed_client_ends_its_probe(ours: Daemon, probe: Start) -> None:
@@ -156,17 +152,17 @@ def test_killed_client_ends_its_probe(ours: Daemon, probe: Start) -> None:
     wait_for(lambda: f"probe of {NOBODY} ended" in ours.stderr, "the journal's line")
 
 
-def test_killed_client_ends_its_probe_of_nobody_yet(ours: Daemon, probe: Start) -> None:
+def test_killed_client_ends_its_search(two_hosts: tuple[Host, Host], daemon: StartDaemon) -> None:
     """Also while the group is asked."""
-    run = probe("-c", "0")
+    ours = daemon(two_hosts[0], table())
+    run = Probing(ours, "-c", "0")
     run.event("start")
     run.kill()
     wait_for(lambda: no_probe(ours), "the probe's end")
 
 
-def test_one_client_s_death_is_no_other_s(ours: Daemon, probe: Start, responder: Responder) -> None:
+def test_one_client_s_death_is_no_other_s(ours: Daemon, probe: Start) -> None:
     """The neighbour's probe goes on, exact to the end."""
-    responder()
     other = probe("-c", "100", "-i", "5ms", MAC_B)
     run = probe(*ENDLESS, MAC_B)
     run.event("reply")
@@ -176,25 +172,23 @@ def test_one_client_s_death_is_no_other_s(ours: Daemon, probe: Start, responder:
     assert no_probe(ours)
 
 
-def test_client_that_does_not_read_is_cut_off(ours: Daemon, near: Port) -> None:
+def test_client_that_does_not_read_is_cut_off(ours: Daemon) -> None:
     """Its probe ends; nobody else notices, and the daemon lives."""
-    with call(ours, target=NOBODY, count=0, interval="20us", timeout="1ms"):
+    with call(ours, target=UNREAD, count=0, interval="20us", timeout="1ms"):
         wait_for(lambda: "was cut off" in ours.stderr, "the cut", timeout=30)
         wait_for(lambda: no_probe(ours), "the probe's end")
     assert ours.process.poll() is None
-    assert f"probe of {NOBODY} ended" in ours.stderr
+    assert f"probe of {UNREAD} ended" in ours.stderr
 
 
-def test_quiet_probe_has_the_summary_alone(ours: Daemon, responder: Responder) -> None:
+def test_quiet_probe_has_the_summary_alone(ours: Daemon) -> None:
     """`-q`."""
-    responder()
     (only,) = ours.objects("probe", "-q", "-c", "3", "-i", "5ms", MAC_B)
     assert_clean(only, 3)
 
 
-def test_deadline_ends_a_probe(ours: Daemon, responder: Responder) -> None:
+def test_deadline_ends_a_probe(ours: Daemon) -> None:
     """`-w`: whatever was sent until then counts."""
-    responder()
     summary = ours.probe("-c", "0", "-i", "10ms", "-w", "300ms", MAC_B)
     assert summary["received"] >= 1
     assert summary["sent"] == summary["received"] + summary["outstanding"]

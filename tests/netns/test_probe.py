@@ -8,16 +8,17 @@ from typing import Any
 import pytest
 
 from tests.lab import MAC_A, MAC_B, Daemon, Host, StartDaemon
-from tests.netns.conftest import table
-from tests.netns.frames import PAE_GROUP
+from tests.netns.conftest import Cable, table
 
-PAIRS = [
-    ("ETH_P_ALL", [], "ETH_P_802_EX1"),
-    ("ETH_P_ALL", ["--ethertype", "ETH_P_PAE"], "ETH_P_PAE"),
-    ("ETH_P_ALL", ["--ethertype", "0x88B6"], "0x88B6"),
-    ("ETH_P_PAE", [], "ETH_P_PAE"),
-    ("ETH_P_802_EX1", [], "ETH_P_802_EX1"),
-]
+KINDS: dict[str, list[tuple[list[str], str]]] = {
+    "ETH_P_ALL": [
+        ([], "ETH_P_802_EX1"),
+        (["--ethertype", "ETH_P_PAE"], "ETH_P_PAE"),
+        (["--ethertype", "0x88B6"], "0x88B6"),
+    ],
+    "ETH_P_PAE": [([], "ETH_P_PAE")],
+    "ETH_P_802_EX1": [([], "ETH_P_802_EX1")],
+}
 SUMMARY = {
     *("event", "interface", "ethertype", "target", "size", "sent", "received", "lost", "loss_ratio"),
     *("duplicates", "reordered", "corrupted", "duration_s", "timestamps", "rtt_ns", "ipdv_ns", "responders"),
@@ -42,16 +43,15 @@ def assert_clean(summary: dict[str, Any], count: int) -> None:
     assert {name: summary[name] for name in names} == dict.fromkeys(names, 0)
 
 
-@pytest.mark.parametrize(("listener", "flags", "ethertype"), PAIRS)
-def test_ten_of_ten(
-    two_hosts: tuple[Host, Host], daemon: StartDaemon, listener: str, flags: list[str], ethertype: str
-) -> None:
-    """Under each EtherType, at the smallest size and at the MTU, the far end's counters agree."""
+@pytest.mark.parametrize("listener", KINDS)
+def test_ten_of_ten(two_hosts: tuple[Host, Host], daemon: StartDaemon, listener: str) -> None:
+    """Under each EtherType, at the smallest size and at the MTU; the far end's counters agree."""
     ours, far = pair(two_hosts, daemon, ethertype=listener)
-    for rounds, size in enumerate(("60", "1514"), start=1):
+    kinds = [(flags, name, size) for flags, name in KINDS[listener] for size in ("60", "1514")]
+    for rounds, (flags, name, size) in enumerate(kinds, start=1):
         summary = ours.probe(*flags, "--count", "10", "-i", "10ms", "-s", size, MAC_B)
         assert_clean(summary, 10)
-        assert (summary["ethertype"], summary["size"]) == (ethertype, int(size))
+        assert (summary["ethertype"], summary["size"]) == (name, int(size))
         assert far.listener()["replied"] == far.listener()["received"] == 10 * rounds
     assert far.listener()["dropped"] == {}
     assert set(ours.listener()["dropped"]) <= {"reply"}
@@ -68,21 +68,19 @@ def test_jumbo_frames(two_hosts: tuple[Host, Host], daemon: StartDaemon) -> None
     assert "60 to 9014 (MTU 9000 and the header)" in refused.stderr
 
 
-def test_both_probe_each_other_at_once(two_hosts: tuple[Host, Host], daemon: StartDaemon) -> None:
+def test_both_probe_each_other_at_once(cable: Cable) -> None:
     """Probing and answering do not get into each other's way."""
-    ours, far = pair(two_hosts, daemon)
     arguments = ("--json", "probe", "-q", "-c", "200", "-i", "1ms")
-    clients = [ours.ctl_popen(*arguments, MAC_B), far.ctl_popen(*arguments, MAC_A)]
+    clients = [cable.ours.ctl_popen(*arguments, MAC_B), cable.far.ctl_popen(*arguments, MAC_A)]
     for client in clients:
         out, _ = client.communicate(timeout=30)
         assert client.returncode == 0
         assert '"sent":200,"received":200,"lost":0' in out
 
 
-def test_json_of_a_probe(two_hosts: tuple[Host, Host], daemon: StartDaemon) -> None:
+def test_json_of_a_probe(cable: Cable) -> None:
     """An object an event, with the documented names; the last is the summary."""
-    ours, _ = pair(two_hosts, daemon)
-    events = ours.objects("probe", "-c", "3", "-i", "10ms", MAC_B)
+    events = cable.ours.objects("probe", "-c", "3", "-i", "10ms", MAC_B)
     assert [event["event"] for event in events] == ["start", "reply", "reply", "reply", "summary"]
     for seq, reply in enumerate(events[1:4], start=1):
         assert (reply["seq"], reply["mac"]) == (seq, MAC_B)
@@ -100,32 +98,30 @@ def test_json_of_a_probe(two_hosts: tuple[Host, Host], daemon: StartDaemon) -> N
     assert (responder["mac"], responder["received"]) == (MAC_B, 3)
 
 
-def test_json_of_a_probe_without_an_answer(two_hosts: tuple[Host, Host], daemon: StartDaemon) -> None:
+def test_json_of_a_probe_without_an_answer(cable: Cable) -> None:
     """Each loss is an event; there are no times to tell."""
-    ours, _ = pair(two_hosts, daemon)
-    events = ours.objects("probe", "-c", "2", "-i", "10ms", "-W", "50ms", "02:00:00:00:00:77")
+    events = cable.ours.objects("probe", "-c", "2", "-i", "10ms", "-W", "50ms", "02:00:00:00:00:77")
     assert [(event["event"], event.get("seq")) for event in events[1:-1]] == [("lost", 1), ("lost", 2)]
     summary = events[-1]
     assert (summary["lost"], summary["loss_ratio"], summary["rtt_ns"], summary["responders"]) == (2, 1, None, [])
 
 
-def test_json_of_status(two_hosts: tuple[Host, Host], daemon: StartDaemon) -> None:
+def test_json_of_status(cable: Cable) -> None:
     """One object with the documented names."""
-    ours, _ = pair(two_hosts, daemon)
+    ours = cable.ours
     status = ours.status()
     assert set(status) == {"version", "pid", "uptime_s", "config", "listeners", "probes"}
     assert (status["pid"], status["config"], status["probes"]) == (ours.process.pid, str(ours.config), [])
     (listener,) = status["listeners"]
     assert set(listener) >= LISTENER
-    link = two_hosts[0].link("eth1")
+    link = cable.a.link("eth1")
     assert (listener["ifindex"], listener["mac"], listener["mtu"]) == (link["ifindex"], MAC_A, link["mtu"])
     assert (listener["interface"], listener["state"], listener["kernel_drops"]) == ("eth1", "up", 0)
 
 
-def test_text_is_like_pings(two_hosts: tuple[Host, Host], daemon: StartDaemon) -> None:
+def test_text_is_like_pings(cable: Cable) -> None:
     """A line a reply, then the summary."""
-    ours, _ = pair(two_hosts, daemon)
-    result = ours.ctl("probe", "-c", "2", "-i", "10ms", MAC_B)
+    result = cable.ours.ctl("probe", "-c", "2", "-i", "10ms", MAC_B)
     assert result.returncode == 0
     lines = result.stdout.splitlines()
     assert MAC_B in lines[0]
@@ -145,10 +141,9 @@ def test_the_configured_target(two_hosts: tuple[Host, Host], daemon: StartDaemon
     assert (summary["target"], summary["size"], summary["ethertype"]) == (MAC_B, 128, "ETH_P_PAE")
 
 
-def test_no_answer_is_exit_status_1(two_hosts: tuple[Host, Host], daemon: StartDaemon) -> None:
+def test_no_answer_is_exit_status_1(cable: Cable) -> None:
     """And a wrong argument 2, with a sentence."""
-    ours, _ = pair(two_hosts, daemon)
-    assert ours.ctl("probe", "-c", "1", "-W", "50ms", "02:00:00:00:00:77").returncode == 1
+    assert cable.ours.ctl("probe", "-c", "1", "-W", "50ms", "02:00:00:00:00:77").returncode == 1
     for wrong in (
         ["-I", "eth9"],
         ["nonsense"],
@@ -157,13 +152,6 @@ def test_no_answer_is_exit_status_1(two_hosts: tuple[Host, Host], daemon: StartD
         ["-i", "1ms", "broadcast"],
         [MAC_A],
     ):
-        result = ours.ctl("probe", *wrong)
+        result = cable.ours.ctl("probe", *wrong)
         assert result.returncode == 2, result
         assert len(result.stderr.splitlines()) == 1
-
-
-def test_pae_group_without_an_answer_tells_of_bridges(two_hosts: tuple[Host, Host], daemon: StartDaemon) -> None:
-    """That group ends at the first bridge: who hears nothing must know."""
-    a, _ = two_hosts
-    summary = daemon(a, table()).probe("-c", "1", "-W", "50ms", PAE_GROUP)
-    assert any("bridge" in note for note in summary["notes"])

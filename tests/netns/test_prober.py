@@ -6,32 +6,33 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.lab import MAC_A, MAC_B, Host, StartDaemon
+from tests.lab import MAC_A
 from tests.netns.client import Event, Probing
-from tests.netns.conftest import table
+from tests.netns.conftest import Cable
 from tests.netns.frames import REPLY, REQUEST, Echo, parse
 from tests.netns.port import Port, port
 
+MAC_T = "02:00:00:00:00:55"
+"""The test's own: host b's daemon leaves it alone."""
 OTHER = "02:00:00:00:00:99"
 PATIENT = ("-W", "20s")
 Start = Callable[..., Probing]
 
 
 @pytest.fixture
-def far(two_hosts: tuple[Host, Host]) -> Iterator[Port]:
+def far(cable: Cable) -> Iterator[Port]:
     """The other end of the cable."""
-    with port(two_hosts[1]) as made:
+    with port(cable.b) as made:
         yield made
 
 
 @pytest.fixture
-def probe(two_hosts: tuple[Host, Host], daemon: StartDaemon) -> Iterator[Start]:
-    """Start a probe of MAC_B from host a."""
-    ours = daemon(two_hosts[0], table())
+def probe(cable: Cable) -> Iterator[Start]:
+    """Start a probe of MAC_T from host a."""
     started: list[Probing] = []
 
     def start(*arguments: str) -> Probing:
-        started.append(Probing(ours, *arguments, MAC_B))
+        started.append(Probing(cable.ours, *arguments, MAC_T))
         return started[-1]
 
     yield start
@@ -43,7 +44,7 @@ def reply(frame: bytes, **fields: int) -> Echo:
     """A good answer, with these fields of the PDU."""
     asked = parse(frame)
     pdu = asked.pdu._replace(op=REPLY, responder_seq=asked.pdu.seq)._replace(**fields)
-    return asked._replace(dst=asked.src, src=MAC_B, pdu=pdu)
+    return asked._replace(dst=asked.src, src=MAC_T, pdu=pdu)
 
 
 def counts(summary: Event) -> dict[str, int]:
@@ -60,7 +61,7 @@ def test_requests_are_well_formed(far: Port, probe: Start) -> None:
     assert len({echo.pdu.session for echo in asked}) == 1
     assert 0 < asked[0].pdu.t1 <= asked[1].pdu.t1 <= asked[2].pdu.t1
     for echo in asked:
-        assert (echo.dst, echo.src, echo.tags, len(echo.octets())) == (MAC_B, MAC_A, (), 100)
+        assert (echo.dst, echo.src, echo.tags, len(echo.octets())) == (MAC_T, MAC_A, (), 100)
         assert (echo.pdu.op, echo.pdu.responder_seq, echo.pdu.t2, echo.pdu.t3) == (REQUEST, 0, 0, 0)
     far.send(*(reply(echo.octets()).octets() for echo in asked))
     assert counts(run.summary()) == {"sent": 3, "received": 3}
@@ -105,7 +106,7 @@ def test_late_reply_is_late_and_its_request_lost(far: Port, probe: Start) -> Non
     assert run.event("lost")["seq"] == 1
     far.send(reply(first).octets())
     late = run.event("late")
-    assert (late["seq"], late["mac"]) == (1, MAC_B)
+    assert (late["seq"], late["mac"]) == (1, MAC_T)
     assert late["rtt_ns"] > 20_000_000
     summary = run.interrupt()
     assert (summary["late"], summary["received"], summary["rtt_ns"]) == (1, 0, None)
@@ -136,7 +137,7 @@ def test_strangers_are_not_the_target(far: Port, probe: Start) -> None:
     far.send(reply(first)._replace(src=OTHER).octets(), reply(second).octets())
     summary = run.summary()
     assert counts(summary) == {"sent": 2, "received": 1, "lost": 1, "strangers": 1}
-    assert [one["mac"] for one in summary["responders"]] == [MAC_B]
+    assert [one["mac"] for one in summary["responders"]] == [MAC_T]
 
 
 def test_answers_to_what_was_never_asked(far: Port, probe: Start) -> None:

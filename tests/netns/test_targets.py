@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab import MAC_A, MAC_B, Host, StartDaemon, wait_for
-from tests.netns.conftest import Responder, table
+from tests.netns.conftest import Cable, Responder, table
 from tests.netns.frames import BROADCAST, PAE_GROUP
 from tests.netns.port import port
 from tests.netns.segment import Segment, segment
@@ -36,11 +36,10 @@ def test_the_only_responder_is_found(
     assert f"using {MAC_B}" in ours.ctl("probe", "-c", "1").stdout
 
 
-def test_the_run_asks_by_unicast(two_hosts: tuple[Host, Host], daemon: StartDaemon) -> None:
+def test_the_run_asks_by_unicast(cable: Cable) -> None:
     """The group is asked while others may still answer; then the responder alone, and no group again."""
-    ours, _ = pair(two_hosts, daemon)
-    with port(two_hosts[1]) as far:
-        ours.probe("-c", "3", "-i", "5ms")
+    with port(cable.b) as far:
+        cable.ours.probe("-c", "3", "-i", "5ms")
         asked = [far.receive()[:6].hex(":")]
         while asked.count(MAC_B) < 3:
             asked.append(far.receive()[:6].hex(":"))
@@ -104,27 +103,24 @@ def test_pae_group_ends_at_a_bridge(three: Segment, daemon: StartDaemon) -> None
     assert [one["mac"] for one in summary["responders"]] == [ONE, TWO]
 
 
-def test_group_names_and_macs(two_hosts: tuple[Host, Host], daemon: StartDaemon) -> None:
+def test_group_names_and_macs(cable: Cable) -> None:
     """`broadcast` and `pae-group` are names of addresses that can be written out."""
-    ours, _ = pair(two_hosts, daemon)
     for name, group in (("broadcast", BROADCAST), ("pae-group", PAE_GROUP), (BROADCAST, BROADCAST)):
-        summary = ours.probe("-c", "1", "-W", "100ms", "--target", name)
+        summary = cable.ours.probe("-c", "1", "-W", "100ms", "--target", name)
         assert (summary["target"], summary["received"]) == (group, 1)
         assert [one["mac"] for one in summary["responders"]] == [MAC_B]
 
 
-def test_group_is_asked_at_most_ten_times_a_second(two_hosts: tuple[Host, Host], daemon: StartDaemon) -> None:
+def test_group_is_asked_at_most_ten_times_a_second(cable: Cable) -> None:
     """Faster is refused for an explicit group."""
-    ours, _ = pair(two_hosts, daemon)
-    result = ours.ctl("probe", "-i", "99ms", "broadcast")
+    result = cable.ours.ctl("probe", "-i", "99ms", "broadcast")
     assert result.returncode == 2
     assert "ten times a second" in result.stderr
 
 
-def test_own_mac_is_refused(two_hosts: tuple[Host, Host], daemon: StartDaemon) -> None:
+def test_own_mac_is_refused(cable: Cable) -> None:
     """A probe of oneself would wait in vain: no interface hears what it sends."""
-    ours, _ = pair(two_hosts, daemon)
-    result = ours.ctl("probe", MAC_A)
+    result = cable.ours.ctl("probe", MAC_A)
     assert result.returncode == 2
     assert "own MAC" in result.stderr
 
