@@ -76,7 +76,8 @@ class Live:
             f"{start['target']} on {start['interface']}, EtherType {start['ethertype']}, {start['size']} octets"
         )
         lines = [_line(title, "bold"), *([_line(start["note"])] if start["note"] else []), Words()]
-        ending = _line("Ctrl-C ends the probe with its summary", "dim")
+        # Short: the terminal writes ^C behind it, which must not begin a line.
+        ending = _line("Ctrl-C ends it", "dim")
         return Group(*lines, *self._chart(), Words(), self._times(), self._counts(), self._progress(now), ending)
 
     def _chart(self) -> list[RenderableType]:
