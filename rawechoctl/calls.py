@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import selectors
 import socket
-from collections.abc import Iterator
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
 from rawechoctl.client import HUNG_UP, READ_SIZE, UnreachableError, call_error, connect, send
@@ -41,6 +43,7 @@ class Calls(Generic[Key]):
     def __init__(self, path: str) -> None:
         self._path = path
         self._selector = selectors.DefaultSelector()
+        self._ending = False
 
     def __len__(self) -> int:
         return len(self._selector.get_map())
@@ -57,6 +60,7 @@ class Calls(Generic[Key]):
 
     def finish(self, key: Key | None = None) -> None:
         """Ask for no more: this call, or all of them, end with their last replies."""
+        self._ending = self._ending or key is None
         for registered in self._selector.get_map().values():
             if key is None or registered.data.key == key:
                 try:
@@ -73,6 +77,21 @@ class Calls(Generic[Key]):
                     self._selector.unregister(connection)
                     connection.close()
                 yield one
+
+    def run(
+        self, method: str, wishes: Iterable[tuple[Key, Parameters]], gap: float = 0, most: int = 64
+    ) -> Iterator[News[Key]]:
+        """Make calls, one each `gap` seconds and at most so many at once; what they bring, up to the last."""
+        waiting, start_at = deque(wishes), time.monotonic()
+        while (waiting and not self._ending) or len(self):
+            now = time.monotonic()
+            if waiting and now >= start_at and len(self) < most and not self._ending:
+                key, parameters = waiting.popleft()
+                self.start(key, method, **parameters)
+                start_at = now + gap
+                continue
+            starts = waiting and len(self) < most and not self._ending
+            yield from self.news(start_at - now if starts else None)
 
     def close(self) -> None:
         """Hang up on those that are left."""

@@ -14,6 +14,7 @@ COMMANDS = {
     "stats": "the listeners' counters, each drop under its reason",
     "top": "what the listeners do right now, a second, until Ctrl-C",
     "probe": "send echo requests and show what comes back",
+    "discover": "who answers on this segment, and through which EtherTypes",
     "config": "the configuration in force",
     "reload": "read the configuration again; a file with an error changes nothing",
 }

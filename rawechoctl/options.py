@@ -32,6 +32,20 @@ def _probe(command: argparse.ArgumentParser) -> None:
     add("--hello", action="store_true", help="the tutorial's client: say hello, count HELLOs (on lo)")
 
 
+def _discover(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("-I", "--interface", metavar="NAME", help="where to ask")
+    add(
+        "--ethertype",
+        action="append",
+        default=[],
+        metavar="TYPE",
+        help="ask through this one too; may be repeated",
+    )
+    add("-c", "--count", type=_whole, default=3, metavar="N", help="requests of each kind; default: 3")
+    add("-W", "--timeout", default="500ms", metavar="TIME", help="wait so long for answers; default: 500ms")
+
+
 def _top(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("-i", "--interval", default="1s", metavar="TIME", help="between two looks; default: 1s")
@@ -52,4 +66,4 @@ def _whole(text: str) -> int:
     return int(text)
 
 
-OPTIONS = {"probe": _probe, "top": _top}
+OPTIONS = {"probe": _probe, "discover": _discover, "top": _top}

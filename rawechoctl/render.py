@@ -50,3 +50,11 @@ def rate(value: float) -> str:
         if value >= 9.9995 * size or (unit == "M" and value >= 0.99995 * size):
             return f"{value / size:.1f}{unit}"
     return f"{value:.0f}" if value >= 9.95 or value < 0.05 else f"{value:.1f}"
+
+
+def table(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    """Lines with columns below each other."""
+    columns = zip(headings, *rows, strict=True)
+    widths = [max(map(len, column)) for column in columns]
+    lines = [(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (headings, *rows)]
+    return ["  ".join(line).rstrip() for line in lines]

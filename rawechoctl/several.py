@@ -70,13 +70,10 @@ def run(client: Client, arguments: Namespace, targets: list[str], parameters: Bo
     show = _Show(targets, arguments.quiet, out)
     worst = exits.DONE
     with interrupt.ending(calls.finish):
-        for target in targets:
-            calls.start(target, "Probe", **parameters | {"target": target})
-        while len(calls):
-            for news in calls.news():
-                worst = max(worst, _take(news, show))
-                if arguments.until_reply and news.parameters.get("event") == "reply":
-                    calls.finish(news.key)
+        for news in calls.run("Probe", [(target, parameters | {"target": target}) for target in targets]):
+            worst = max(worst, _take(news, show))
+            if arguments.until_reply and news.parameters.get("event") == "reply":
+                calls.finish(news.key)
     show.close()
     return worst
 
