@@ -162,10 +162,14 @@ class Job:
                 self._grace = self._reactor.call_at(when, self._end_search)
 
     def _end_search(self) -> None:
-        self._grace = self._ran_out = None
+        ran_out, self._grace, self._ran_out = self._ran_out, None, None
         self._runner.abandon()
         if len(self._found) > 1:
             self._on_end(SeveralResponders(sorted(self._found)))
+            return
+        deadline = self.order.plan.deadline
+        if ran_out and deadline and self._reactor.now() - self._started_at >= deadline:
+            self._on_end(ran_out)  # No time is left for a run: the answers to the search are what there is.
             return
         target = ethernet.parse_mac(self._found[0])
         try:

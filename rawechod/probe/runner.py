@@ -21,6 +21,9 @@ from rawechod.wire import ethernet
 
 ROUNDS = 4
 """Batches a wake-up, so that a storm of replies leaves the loop time for others."""
+MOST_UNSTAMPED = 65_536
+"""Requests whose transmit stamps are waited for."""
+_STAMP_MASK = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,9 @@ class Runner:
             self._session.sent_at(number, sent_at)
             if self._channel.stamped:
                 self._stamp_numbers[self._next_stamp] = number
-                self._next_stamp += 1
+                # A driver that gives no stamps must not make this grow.
+                self._stamp_numbers.pop(self._next_stamp - MOST_UNSTAMPED & _STAMP_MASK, None)
+                self._next_stamp = self._next_stamp + 1 & _STAMP_MASK
         if refused:
             self._number_stamps()  # Whether the kernel numbered those that it refused is not known.
 
