@@ -31,7 +31,7 @@ class Endpoint:
         try:
             self.socket = self._bind()
         except OSError as error:
-            os.close(self._lock)
+            self._unlock()
             raise ControlSocketError(f"control socket {path}: {error.strerror or error}") from error
         self._identity = _identity(self._path)
 
@@ -40,6 +40,9 @@ class Endpoint:
         self.socket.close()
         if _identity(self._path) == self._identity:
             self._path.unlink(missing_ok=True)
+        self._unlock()
+
+    def _unlock(self) -> None:
         Path(f"{self._path}.lock").unlink(missing_ok=True)
         os.close(self._lock)
 
