@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 import json
-import os
-import time
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench import machine
+from bench.machine import Place
 from bench.responders import HERE, INTERFACE
 from tests.lab import MAC_B, Host, wait_for
 from tests.peers.build import compile_c
 
-TICKS = os.sysconf("SC_CLK_TCK")
+PLAIN, VLAN, PAE = "plain", "vlan", "pae"
+FLAGS = {PLAIN: [], VLAN: ["--vlan", "100", "--pcp", "3"], PAE: ["--eapol"]}
+"""What the generator is told for each kind of frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,22 @@ class Case:
 
     outstanding: int
     size: int
+    """Octets without FCS and without tag."""
+    kind: str = PLAIN
+
+    def __str__(self) -> str:
+        return f"{self.outstanding}x{self.size}" + ("" if self.kind == PLAIN else f"+{self.kind}")
+
+
+def cases(text: str) -> list[Case]:
+    """Read `64x60,64x60+vlan`."""
+    found = []
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d+)x(\d+)(?:\+(vlan|pae))?", part)
+        if not match:
+            raise argparse.ArgumentTypeError(f"{part!r}: give OUTSTANDINGxSIZE, OUTSTANDINGxSIZE+vlan or ...+pae")
+        found.append(Case(int(match[1]), int(match[2]), match[3] or PLAIN))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,64 +50,75 @@ class Sample:
 
     responder: str
     case: Case
+    round: int
     frames_per_s: float
     rtt_p50_us: float
     rtt_p99_us: float
     rtt_p999_us: float
     sent: int
+    received: int
     lost: int
+    mangled: int
+    """Answers with another length or another tag than the request had."""
+    cpu_us: float
+    """CPU time a frame, of the whole machine, generator and soft interrupts included."""
+    ends_us: float
+    """CPU time a frame of generator and responder, with the soft interrupts that ran in them."""
     generator_cpu: float
     """Of one core. 1.0 for a generator that spins."""
     responder_cpu: float
+    others_cpu: float
+    """What the rest of the machine used meanwhile, soft interrupts on behalf of nobody included."""
+    rss_mib: float
 
 
 class Generator:
-    """The closed-loop generator, compiled and bound to a host."""
+    """The closed-loop generator, bound to a host."""
 
-    def __init__(self, host: Host, directory: Path, wait: str, cpu: int | None) -> None:
+    def __init__(self, host: Host, program: Path, wait: str, place: Place) -> None:
         self._host = host
-        program = compile_c(sorted((HERE / "loadgen").glob("*.c")), directory / "loadgen")
-        pinned = [] if cpu is None else ["taskset", "--cpu-list", str(cpu)]
-        self._command = [*pinned, str(program), "--interface", INTERFACE, "--target", MAC_B]
+        self._command = [*place.prefix, str(program), "--interface", INTERFACE, "--target", MAC_B]
         self._wait = wait
 
-    def wait_answered(self) -> None:
-        """Wait until somebody answers."""
-        moment = ("--duration", "0.01", "--warmup", "0", "--timeout", "0.005")
-        wait_for(lambda: self._run(*moment)["received"], "an answer to an echo request", timeout=30)
+    def wait_answered(self, kind: str, *more: str) -> None:
+        """Wait until somebody answers, however."""
+        moment = (*FLAGS[kind], *more, "--duration", "0.01", "--warmup", "0", "--timeout", "0.005")
 
-    def measure(self, responder: str, pid: int, case: Case, duration_s: float) -> Sample:
-        """One run against the responder with this process id."""
-        load = ["--outstanding", str(case.outstanding), "--size", str(case.size)]
+        def answered() -> bool:
+            result = self.run(*moment)
+            return bool(result["received"] or result["mangled"])
+
+        wait_for(answered, "an answer to an echo request", timeout=30)
+
+    def run(self, *arguments: str) -> dict[str, Any]:
+        """One run of the generator: what it prints."""
+        return dict(json.loads(self._host.run(*self._command, *arguments).stdout))
+
+    def measure(self, case: Case, duration_s: float, pid: int | None, *more: str) -> dict[str, Any]:
+        """Run it against the responder with this process id: the fields of a Sample beyond who and what."""
+        load = ["--outstanding", str(case.outstanding), "--size", str(case.size), *FLAGS[case.kind], *more]
         load += ["--spin"] if self._spins(case) else []
-        began, used = time.monotonic(), _cpu_seconds(pid)
-        result = self._run(*load, "--duration", str(duration_s))
-        busy = (_cpu_seconds(pid) - used) / (time.monotonic() - began)
-        if not result["received"]:
-            raise SystemExit(f"{responder} answered nothing of {case}: {result}")
-        rtt = {key: round(result["rtt_ns"][key] / 1000, 2) for key in ("p50", "p99", "p999")}
-        return Sample(
-            responder=responder,
-            case=case,
-            frames_per_s=result["frames_per_s"],
-            rtt_p50_us=rtt["p50"],
-            rtt_p99_us=rtt["p99"],
-            rtt_p999_us=rtt["p999"],
-            sent=result["sent"],
-            lost=result["lost"],
-            generator_cpu=result["generator_cpu"],
-            responder_cpu=round(busy, 3),
-        )
+        load += [] if pid is None else ["--watch", str(pid)]
+        result = self.run(*load, "--duration", str(duration_s), "--warmup", "0.05")
+        rtt = result["rtt_ns"] or {}
+        ends = result["generator_cpu"] + result["responder_cpu"]
+        frame_us = result["duration_s"] / max(result["received"], 1) * 1e6
+        return {
+            **{f"rtt_{key}_us": round(rtt.get(key, 0) / 1000, 2) for key in ("p50", "p99", "p999")},
+            **{key: result[key] for key in ("frames_per_s", "sent", "received", "lost", "mangled")},
+            "cpu_us": round(result["machine_cpu"] * frame_us, 3),
+            "ends_us": round(ends * frame_us, 3),
+            "generator_cpu": result["generator_cpu"],
+            "responder_cpu": result["responder_cpu"],
+            "others_cpu": round(result["machine_cpu"] - ends, 3),
+            "rss_mib": machine.resident_mib(pid),
+        }
 
     def _spins(self, case: Case) -> bool:
         """By default a lone frame finds both ends asleep, as a probe's does."""
         return self._wait == "spin" or (self._wait == "auto" and case.outstanding > 1)
 
-    def _run(self, *arguments: str) -> dict[str, Any]:
-        return dict(json.loads(self._host.run(*self._command, *arguments).stdout))
 
-
-def _cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+def compile_generator(directory: Path) -> Path:
+    """Compile it."""
+    return compile_c(sorted((HERE / "loadgen").glob("*.c")), directory / "loadgen")

@@ -1,4 +1,4 @@
-"""Frames a second and round trip time of each responder, over a veth pair, in one run.
+"""Frames a second, round trip time and CPU time of each responder, over veth pairs, in one run.
 
 A closed loop: so many requests are on their way at any time, each answer lets the next one go. The
 responders take turns, round by round, so that what else the machine does meets them all alike.
@@ -7,30 +7,27 @@ responders take turns, round by round, so that what else the machine does meets 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
-import platform
+import statistics
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from bench.load import Case, Generator, Sample
-from bench.responders import DEFAULT, RESPONDERS
-from bench.summary import summarise, table
-from tests.lab import Host, join
+from bench import goals, machine, picture
+from bench.arena import Arena, all_seated
+from bench.load import PLAIN, Case, Sample, cases, compile_generator
+from bench.responders import BASELINE, MOST, RESPONDERS
+from bench.summary import Row, summarise, table
 
 GENERATOR = {
     "auto": "sleeps while its only request is on its way, spins where there are more",
     "sleep": "sleeps in poll",
     "spin": "spins on its receive ring",
 }
-
-
-def _numbers(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
+CASES = "1x60,64x60,512x60,1x508,64x508,512x508,1x1514,64x1514,512x1514,64x60+vlan,64x60+pae"
 
 
 def _names(text: str) -> list[str]:
@@ -45,45 +42,35 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     known = "; ".join(f"{name}: {row.what}" for name, row in RESPONDERS.items())
     parser = argparse.ArgumentParser(prog="bench.reflect", description=__doc__, epilog=known)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--duration", type=float, default=1.0, metavar="S", help="of each measurement")
-    parser.add_argument("--outstanding", type=_numbers, default=[1, 64], metavar="N,N")
-    parser.add_argument("--sizes", type=_numbers, default=[60], metavar="N,N", help="without FCS")
+    parser.add_argument("--duration", type=float, default=0.3, metavar="S", help="of each measurement")
     parser.add_argument(
-        "--responders", type=_names, default=list(DEFAULT), metavar="NAME,NAME", help="first the measure"
+        "--cases", type=cases, default=cases(CASES), metavar="OUTSTANDINGxSIZE[+KIND],...",
+        help="sizes without FCS; kinds vlan and pae",
+    )  # fmt: skip
+    parser.add_argument(
+        "--responders", type=_names, default=list(RESPONDERS), metavar="NAME,NAME", help="first the measure"
     )
     parser.add_argument("--wait", choices=GENERATOR, default="auto", help="what the generator does meanwhile")
     parser.add_argument("--no-pin", action="store_true", help="leave the choice of cores to the scheduler")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write limits, samples and summary here")
+    parser.add_argument(
+        "--realtime", action="store_true", help="both ends before all else, where the machine has other work"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write facts, samples and summary here")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the first case and the second, as SVG")
     return parser.parse_args(argv)
 
 
-def _pins(arguments: argparse.Namespace) -> tuple[int, int] | tuple[None, None]:
-    """The generator's core and the responder's: one for each, or as the scheduler likes."""
-    cores = sorted(os.sched_getaffinity(0))
-    if arguments.no_pin or len(cores) < 2:
-        return None, None
-    return cores[0], cores[-1]
-
-
-def _limits(arguments: argparse.Namespace) -> dict[str, str]:
+def _facts(arguments: argparse.Namespace) -> dict[str, str]:
     """What the figures depend on."""
-    first, last = _pins(arguments)
+    first, last = machine.places(not arguments.no_pin, arguments.realtime)
     return {
-        "link": "veth pair between two network namespaces",
-        "kernel": platform.release(),
-        "cores": f"{len(os.sched_getaffinity(0))} of {_model()}",
-        "used": "any" if first is None else f"generator on core {first}, responder on core {last}",
+        **machine.facts(),
+        "used": "any" if first.core is None else f"generator on core {first.core}, responder on core {last.core}",
+        "priority": "real time (SCHED_RR)" if arguments.realtime else "normal",
         "generator": GENERATOR[arguments.wait],
-        "rounds": f"{arguments.rounds} of {arguments.duration} s each, interleaved; medians",
-        "python": platform.python_version(),
-        "load before": f"{os.getloadavg()[0]:.2f}",
+        "rounds": f"{arguments.rounds} of {arguments.duration} s each, interleaved; medians, medians of ratios",
+        "limits": f"rate_limit and peer_rate_limit {MOST:,} frames/s: kept, never reached",
     }
-
-
-def _model() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def _say(progress: str) -> None:
@@ -92,46 +79,60 @@ def _say(progress: str) -> None:
         print(f"\r\033[K{progress}", end="", file=sys.stderr, flush=True)
 
 
-def _measure(arguments: argparse.Namespace, a: Host, b: Host, directory: Path) -> list[Sample]:
-    first, last = _pins(arguments)
-    generator = Generator(a, directory, arguments.wait, first)
-    cases = [Case(outstanding, size) for outstanding in arguments.outstanding for size in arguments.sizes]
+def _measure_kind(arguments: argparse.Namespace, arena: Arena, kind: str, names: list[str]) -> list[Sample]:
+    """All rounds with frames of one kind."""
+    wanted: list[Case] = [case for case in arguments.cases if case.kind == kind]
+    names = [name for name in names if kind == PLAIN or not RESPONDERS[name].icmp]
     samples = []
-    for number in range(1, arguments.rounds + 1):
-        for name in arguments.responders:
-            _say(f"round {number} of {arguments.rounds}: {name}")
-            with RESPONDERS[name].run(b, directory) as pid:
-                if last is not None:
-                    os.sched_setaffinity(pid, {last})
-                generator.wait_answered()
-                samples += [generator.measure(name, pid, case, arguments.duration) for case in cases]
+    with all_seated(arena, names, kind) as seats:
+        for number in range(1, arguments.rounds + 1):
+            for case in wanted:
+                _say(f"round {number} of {arguments.rounds}, {case}")
+                for name, seat in seats.items():
+                    found = seat.measure(case, arguments.duration)
+                    samples.append(Sample(responder=name, case=case, round=number, **found))
     _say("")
     return samples
 
 
-@contextlib.contextmanager
-def _two_hosts() -> Iterator[tuple[Host, Host]]:
-    with contextlib.closing(Host("bench-a")) as a, contextlib.closing(Host("bench-b")) as b:
-        join(a, b)
-        yield a, b
+def _measure(arguments: argparse.Namespace, names: list[str]) -> list[Sample]:
+    with tempfile.TemporaryDirectory(prefix="rawecho-bench-") as place:
+        directory = Path(place)
+        places = machine.places(not arguments.no_pin, arguments.realtime)
+        arena = Arena(compile_generator(directory), directory, arguments.wait, places)
+        kinds = dict.fromkeys(case.kind for case in arguments.cases)
+        return [sample for kind in kinds for sample in _measure_kind(arguments, arena, kind, names)]
+
+
+def _write(arguments: argparse.Namespace, facts: dict[str, str], rows: list[Row], samples: list[Sample]) -> None:
+    if arguments.json:
+        found = {"facts": facts, "summary": [*map(asdict, rows)], "samples": [*map(asdict, samples)]}
+        arguments.json.write_text(json.dumps(found, indent=2) + "\n")
+    if arguments.picture:
+        arguments.picture.write_text(picture.draw(rows, facts))
 
 
 def main(argv: Sequence[str]) -> int:
-    """Measure, print the table, and write the JSON that was asked for."""
+    """Measure, print the table and the goals, write the files that were asked for."""
     arguments = _arguments(argv)
     if os.geteuid():
         print("bench: needs root, for network namespaces and raw sockets", file=sys.stderr)
         return 77
-    limits = _limits(arguments)
-    with _two_hosts() as (a, b), tempfile.TemporaryDirectory(prefix="rawecho-bench-") as directory:
-        samples = _measure(arguments, a, b, Path(directory))
-    rows = summarise(samples, arguments.responders[0])
-    print("\n".join(f"{key:>12}: {value}" for key, value in limits.items()))
-    print("\n".join(f"{name:>12}: {RESPONDERS[name].what}" for name in arguments.responders))
+    facts = _facts(arguments)
+    missing = {name: RESPONDERS[name].missing() for name in arguments.responders}
+    present = [name for name, install in missing.items() if not install]
+    samples = _measure(arguments, present)
+    rows = summarise(samples, present[0])
+    what = {name: RESPONDERS[name].what for name in present}
+    absent = {name: f"NOT MEASURED, missing: {install}" for name, install in missing.items() if install}
+    facts["others"] = (
+        f"used {statistics.median(each.others_cpu for each in samples):.0%} of a core meanwhile (median)"
+    )
+    machine.print_facts(facts | what | absent)
     print(table(rows))
-    if arguments.json:
-        found = {"limits": limits, "summary": [*map(asdict, rows)], "samples": [*map(asdict, samples)]}
-        arguments.json.write_text(json.dumps(found, indent=2) + "\n")
+    if present[0] == BASELINE:
+        print(goals.table(rows, samples))
+    _write(arguments, facts | absent, rows, samples)
     return 0
 
 

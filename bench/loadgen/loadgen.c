@@ -3,6 +3,7 @@
  * Each request on its way has a slot. Slot i uses seq i+1, i+1+N, i+1+2N, ... (N slots), so that a seq
  * names its slot and an answer is matched in one step. A slot whose answer does not come in time counts
  * as lost and is used again; what then still comes is late. Prints one JSON object. */
+#include "cpu.h"
 #include "histogram.h"
 #include "port.h"
 #include "wire.h"
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #define EXPIRY_PERIOD_NS 1000000
@@ -130,7 +130,8 @@ static void fill(struct run *run)
             struct slot *slot = &run->slots[run->vacant[run->vacant_count - 1 - i]];
             frames[i] = slot->frame;
             slot->sent_at = now;
-            wire_number(slot->frame + run->layout.pdu, slot->seq + run->options->outstanding, t1);
+            wire_number(run->options, &run->layout, run->port.own, slot->frame,
+                        slot->seq + run->options->outstanding, t1);
         }
         unsigned sent = port_send(&run->port, frames, count, run->layout.length);
         for (unsigned i = 0; i < sent; i++) {
@@ -171,15 +172,6 @@ static void exchange_until(struct run *run, uint64_t end)
     }
 }
 
-static double cpu_seconds(void)
-{
-    struct rusage usage;
-
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-}
-
 static void print_rtt(const struct histogram *rtt)
 {
     if (rtt->count == 0) {
@@ -192,7 +184,12 @@ static void print_rtt(const struct histogram *rtt)
            (unsigned long long)histogram_quantile(rtt, 0.999));
 }
 
-static void print_result(const struct run *run, double elapsed_s, double cpu_s)
+/* What was used meanwhile. */
+struct usage {
+    double elapsed_s, own_s, responder_s, machine_s;
+};
+
+static void print_result(const struct run *run, struct usage usage)
 {
     const struct tally *t = &run->tally;
 
@@ -200,12 +197,14 @@ static void print_result(const struct run *run, double elapsed_s, double cpu_s)
            run->options->outstanding, run->options->size, run->options->ethertype,
            run->options->tagged ? "true" : "false", run->options->spin ? "true" : "false");
     printf("\"duration_s\":%.6f,\"frames_per_s\":%.1f,\"sent\":%llu,\"received\":%llu,\"replies\":%llu,",
-           elapsed_s, (double)t->received / elapsed_s, (unsigned long long)t->sent,
+           usage.elapsed_s, (double)t->received / usage.elapsed_s, (unsigned long long)t->sent,
            (unsigned long long)t->received, (unsigned long long)t->replies);
     printf("\"echoed\":%llu,\"lost\":%llu,\"late\":%llu,\"mangled\":%llu,\"foreign\":%llu,",
            (unsigned long long)t->echoed, (unsigned long long)t->lost, (unsigned long long)t->late,
            (unsigned long long)t->mangled, (unsigned long long)t->foreign);
-    printf("\"ring_drops\":%u,\"generator_cpu\":%.3f,\"rtt_ns\":", port_drops(&run->port), cpu_s / elapsed_s);
+    printf("\"ring_drops\":%u,\"generator_cpu\":%.3f,\"responder_cpu\":%.3f,\"machine_cpu\":%.3f,\"rtt_ns\":",
+           port_drops(&run->port), usage.own_s / usage.elapsed_s, usage.responder_s / usage.elapsed_s,
+           usage.machine_s / usage.elapsed_s);
     print_rtt(&run->rtt);
     printf("}\n");
 }
@@ -225,8 +224,12 @@ int main(int argc, char **argv)
     port_drops(&run.port);
 
     uint64_t start = clock_ns(CLOCK_MONOTONIC);
-    double cpu = cpu_seconds();
+    struct usage usage = {0, -cpu_own(), -cpu_process(options.watch), -cpu_machine()};
     exchange_until(&run, start + (uint64_t)(options.duration_s * NS));
-    print_result(&run, (double)(clock_ns(CLOCK_MONOTONIC) - start) / NS, cpu_seconds() - cpu);
+    usage.elapsed_s = (double)(clock_ns(CLOCK_MONOTONIC) - start) / NS;
+    usage.own_s += cpu_own();
+    usage.responder_s += cpu_process(options.watch);
+    usage.machine_s += cpu_machine();
+    print_result(&run, usage);
     return 0;
 }

@@ -1,5 +1,6 @@
 #include "options.h"
 
+#include <arpa/inet.h>
 #include <getopt.h>
 #include <netinet/ether.h>
 #include <stdio.h>
@@ -8,7 +9,8 @@
 
 static const char USAGE[] =
     "usage: loadgen --interface IFACE --target MAC [--outstanding N] [--size BYTES] [--ethertype 0xHHHH]\n"
-    "               [--eapol] [--vlan VID] [--pcp PCP] [--spin] [--duration S] [--warmup S] [--timeout S]\n";
+    "               [--eapol] [--vlan VID] [--pcp PCP] [--peers N] [--icmp OWN_IPV4] [--spin]\n"
+    "               [--duration S] [--warmup S] [--timeout S] [--watch PID]\n";
 
 static void usage(const char *why)
 {
@@ -45,6 +47,15 @@ static void target(struct options *options, const char *text)
     memcpy(options->target, address->ether_addr_octet, ETH_ALEN);
 }
 
+static uint32_t address(const char *text)
+{
+    struct in_addr value;
+
+    if (inet_pton(AF_INET, text, &value) != 1)
+        usage("--icmp must be our IPv4 address");
+    return ntohl(value.s_addr);
+}
+
 static void take(struct options *o, int letter, const char *value)
 {
     switch (letter) {
@@ -56,6 +67,9 @@ static void take(struct options *o, int letter, const char *value)
     case 'E': o->eapol = true; o->ethertype = 0x888E; break;
     case 'v': o->tagged = true; o->tci |= (uint16_t)whole(value, 0, 4094, "--vlan must be 0..4094"); break;
     case 'p': o->tagged = true; o->tci |= (uint16_t)(whole(value, 0, 7, "--pcp must be 0..7") << 13); break;
+    case 'P': o->peers = whole(value, 1, 1000000, "--peers must be 1..1000000"); break;
+    case 'i': o->icmp = address(value); o->ethertype = ETHERTYPE_IP; break;
+    case 'W': o->watch = (int)whole(value, 1, 1 << 22, "--watch must be a process id"); break;
     case 'S': o->spin = true; break;
     case 'd': o->duration_s = seconds(value, "--duration must be seconds"); break;
     case 'w': o->warmup_s = seconds(value, "--warmup must be seconds"); break;
@@ -71,9 +85,10 @@ struct options options_parse(int argc, char **argv)
         {"size", 1, NULL, 's'},      {"ethertype", 1, NULL, 'e'}, {"eapol", 0, NULL, 'E'},
         {"vlan", 1, NULL, 'v'},      {"pcp", 1, NULL, 'p'},      {"spin", 0, NULL, 'S'},
         {"duration", 1, NULL, 'd'},  {"warmup", 1, NULL, 'w'},   {"timeout", 1, NULL, 't'},
+        {"peers", 1, NULL, 'P'},     {"icmp", 1, NULL, 'i'},      {"watch", 1, NULL, 'W'},
         {NULL, 0, NULL, 0},
     };
-    struct options options = {.outstanding = 1, .size = 60, .ethertype = 0x88B5,
+    struct options options = {.outstanding = 1, .size = 60, .ethertype = 0x88B5, .peers = 1,
                               .duration_s = 1, .warmup_s = 0.2, .timeout_s = 0.1};
     bool addressed = false;
     int letter;

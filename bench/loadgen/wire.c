@@ -1,5 +1,7 @@
 #include "wire.h"
 
+#include "icmp.h"
+
 #include <arpa/inet.h>
 #include <endian.h>
 #include <string.h>
@@ -36,6 +38,10 @@ struct request_layout wire_template(const struct options *options, const uint8_t
     if (options->tagged)
         at = put16(put16(at, 0x8100), options->tci);
     at = put16(at, options->ethertype);
+    if (options->icmp) {
+        icmp_template(options->icmp, session, at, (size_t)(end - at));
+        return (struct request_layout){.length = (size_t)(end - frame), .pdu = (size_t)(at - frame)};
+    }
     if (options->eapol) {
         *at++ = EAPOL_VERSION;
         *at++ = EAPOL_TYPE;
@@ -52,8 +58,30 @@ struct request_layout wire_template(const struct options *options, const uint8_t
     return layout;
 }
 
-void wire_number(uint8_t *pdu, uint32_t seq, uint64_t t1)
+/* Which peer sends the request with this seq. */
+static void write_source(const struct options *options, const uint8_t *own, uint32_t seq, uint8_t *mac)
 {
+    static const uint8_t prefix[2] = {0x02, 0x52};
+    uint32_t number = htonl((seq - 1) % options->peers);
+
+    if (options->peers == 1) {
+        memcpy(mac, own, ETH_ALEN);
+        return;
+    }
+    memcpy(mac, prefix, sizeof prefix);
+    memcpy(mac + sizeof prefix, &number, sizeof number);
+}
+
+void wire_number(const struct options *options, const struct request_layout *layout, const uint8_t *own,
+                 uint8_t *frame, uint32_t seq, uint64_t t1)
+{
+    uint8_t *pdu = frame + layout->pdu;
+
+    write_source(options, own, seq, frame + ETH_ALEN);
+    if (options->icmp) {
+        icmp_number(pdu, seq);
+        return;
+    }
     seq = htonl(seq);
     t1 = htobe64(t1);
     memcpy(pdu + 8, &seq, sizeof seq);
@@ -64,13 +92,20 @@ enum verdict wire_judge(const struct options *options, const uint8_t *own, uint3
                         const uint8_t *frame, size_t length, bool tagged, uint16_t tci, uint32_t *seq)
 {
     size_t pdu = ETHER_HDR_LEN + (options->eapol ? EAPOL_SIZE : 0);
+    uint8_t source[ETH_ALEN];
 
-    if (length < pdu + PDU_SIZE || memcmp(frame, own, ETH_ALEN) != 0)
+    if (options->icmp)
+        return icmp_judge(frame + ETHER_HDR_LEN, length - ETHER_HDR_LEN, options->size - ETHER_HDR_LEN, session,
+                          seq);
+    if (length < pdu + PDU_SIZE)
         return FOREIGN;
     if (memcmp(frame + pdu, PREFIX, sizeof PREFIX) != 0 || get32(frame + pdu + 4) != session)
         return FOREIGN;
     uint8_t op = frame[pdu + 3];
     *seq = get32(frame + pdu + 8);
+    write_source(options, own, *seq, source);
+    if (memcmp(frame, source, ETH_ALEN) != 0)
+        return FOREIGN;
     if (length != options->size || tagged != options->tagged || (tagged && tci != options->tci))
         return MANGLED;
     return op == 2 ? REPLY : op == 1 ? ECHOED : FOREIGN;

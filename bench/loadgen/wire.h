@@ -2,6 +2,8 @@
  *
  *  offset  0      2        3    4        8    12             16  24  32  40
  *          magic  version  op   session  seq  responder_seq  t1  t2  t3  payload
+ *
+ * and ICMP echo (icmp.c), whose answers the kernel gives.
  */
 #ifndef WIRE_H
 #define WIRE_H
@@ -30,8 +32,9 @@ struct request_layout {
 struct request_layout wire_template(const struct options *options, const uint8_t *own, uint32_t session,
                                     uint8_t *frame);
 
-/* Fill in what differs from request to request. */
-void wire_number(uint8_t *pdu, uint32_t seq, uint64_t t1);
+/* Fill in what differs from request to request: source MAC, seq, t1. */
+void wire_number(const struct options *options, const struct request_layout *layout, const uint8_t *own,
+                 uint8_t *frame, uint32_t seq, uint64_t t1);
 
 /* Judge a received frame, whose tag the kernel has taken out (tagged, tci); *seq is set unless FOREIGN. */
 enum verdict wire_judge(const struct options *options, const uint8_t *own, uint32_t session,
