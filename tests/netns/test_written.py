@@ -1,0 +1,126 @@
+"""What a probe writes beside its lines: rows of CSV, and how it went interval by interval."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rawechoctl.rows import COLUMNS, EVENTS
+from tests.lab import MAC_B
+from tests.netns.client import Probing
+from tests.netns.conftest import Cable
+from tests.netns.port import port
+from tests.netns.test_prober import MAC_T, reply
+
+SHORT = ("probe", MAC_B, "-c", "3", "-i", "10ms")
+SUMMARY = "3 sent, 3 received, 0% lost"
+ADDED_UP = ("sent", "received", "lost", "late", "duplicates", "reordered", "corrupted")
+HEADER = "event,seq,sent_at_ns,mac,rtt_ns,residence_ns,kernel_stamped,reordered,corrupted,corrupted_at,error"
+
+
+def cells(event: dict[str, Any]) -> list[str]:
+    """The row that an event is to make."""
+    words = {name: json.dumps(value) if isinstance(value, bool) else value for name, value in event.items()}
+    return ["" if words.get(name) is None else str(words[name]) for name in COLUMNS]
+
+
+def test_rows_say_what_json_says(cable: Cable, tmp_path: Path) -> None:
+    """A reply, two further copies, a loss: each a row with the same values as its object."""
+    file = tmp_path / "run.csv"
+    with port(cable.b) as far:
+        run = Probing(cable.ours, "-c", "2", "-i", "1ms", "-W", "300ms", "--csv", str(file), MAC_T)
+        answer = reply(far.receive()).octets()
+        far.send(answer, answer, answer)
+        events = [run.event(name) for name in ("reply", "duplicate", "duplicate", "lost")]
+        assert run.wait() == 0
+    rows = list(csv.reader(file.read_text().splitlines()))
+    assert ",".join(rows[0]) == HEADER
+    assert rows[1:] == [cells(event) for event in events]
+    assert set(EVENTS) == {"reply", "duplicate", "late", "lost"}
+    assert [row[0] for row in rows[1:]] == ["reply", "duplicate", "duplicate", "lost"]
+
+
+def test_rows_on_the_standard_output(cable: Cable) -> None:
+    """They have it to themselves; the summary goes beside."""
+    found = cable.ours.ctl(*SHORT, "--csv", "-")
+    rows = list(csv.reader(found.stdout.splitlines()))
+    assert [row[:2] for row in rows] == [["event", "seq"], ["reply", "1"], ["reply", "2"], ["reply", "3"]]
+    assert SUMMARY in found.stderr
+    assert found.returncode == 0
+
+
+@pytest.mark.parametrize("other", ["--json=short", "--live"])
+def test_standard_output_is_not_shared(cable: Cable, other: str) -> None:
+    """Rows and something else on it is an error of usage, before anything is sent."""
+    found = cable.ours.ctl(*SHORT, "--csv", "-", other)
+    assert (found.returncode, found.stdout) == (2, "")
+    assert found.stderr == "rawechoctl: --csv - has the standard output to itself: not with --json or --live\n"
+
+
+@pytest.mark.parametrize("option", ["--csv", "--report"])
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [
+        ("/dev/full", "No space left on device"),
+        ("/nowhere/run", "No such file or directory"),
+        ("/tmp", "Is a directory"),
+    ],
+)
+def test_a_file_that_cannot_be_written(cable: Cable, option: str, file: str, reason: str) -> None:
+    """One sentence and exit 2, but the probe runs to its summary."""
+    found = cable.ours.ctl(*SHORT, option, file)
+    assert found.stderr == f"rawechoctl: can't write {file}: {reason}\n"
+    assert SUMMARY in found.stdout
+    assert found.returncode == 2
+
+
+def test_intervals_add_up_to_the_summary(cable: Cable) -> None:
+    """Without a gap between them, quiet or not, and nothing is counted twice or left out."""
+    for quiet in ((), ("-q",)):
+        probe = ("probe", MAC_B, "-c", "50", "-i", "10ms", "--report-every", "100ms", *quiet)
+        events = cable.ours.objects(*probe)
+        intervals = [event for event in events if event["event"] == "interval"]
+        summary = events[-1]
+        assert len(intervals) >= 4
+        for name in ADDED_UP:
+            assert sum(one[name] for one in intervals) == summary[name], name
+        assert intervals[0]["start_s"] == 0
+        assert [one["end_s"] for one in intervals[:-1]] == [one["start_s"] for one in intervals[1:]]
+        times = [one["rtt_ns"] for one in intervals if one["rtt_ns"]]
+        assert min(one["min"] for one in times) == summary["rtt_ns"]["min"]
+        assert max(one["max"] for one in times) == summary["rtt_ns"]["max"]
+        assert all(one["min"] <= one["p50"] <= one["p99"] <= one["max"] for one in times)
+        assert {event["event"] for event in events} >= ({"interval", "summary"} if quiet else {"reply"})
+        assert not quiet or {event["event"] for event in events} == {"interval", "summary"}
+
+
+def test_intervals_of_a_loss(cable: Cable) -> None:
+    """An interval without a reply has no times, and its losses are in it."""
+    run = Probing(cable.ours, "-c", "0", "-i", "20ms", "-W", "20ms", "--report-every", "100ms", MAC_T)
+    interval = run.event("interval", received=0)
+    assert interval["lost"] > 0
+    assert interval["rtt_ns"] is None
+    assert run.interrupt()["received"] == 0
+    assert run.wait() == 1
+
+
+def test_intervals_as_lines(cable: Cable) -> None:
+    """When, from when to when, counts, percentiles; with --quiet nothing but them and the summary."""
+    found = cable.ours.ctl("probe", MAC_B, "-c", "20", "-i", "10ms", "--report-every", "100ms", "-q")
+    line = r"\d\d:\d\d:\d\d \d\.\d-\d\.\d s: \d+ sent, \d+ received, 0 lost(, rtt p50/p99/max = [\d./]+ ms)?\n"
+    lines, _, summary = found.stdout.partition("\n---")
+    assert re.fullmatch(f"({line})+", lines), found.stdout
+    assert "20 sent, 20 received" in summary
+
+
+@pytest.mark.parametrize("pace", ["1ms", "soon"])
+def test_intervals_of_an_impossible_length(cable: Cable, pace: str) -> None:
+    """Refused with the name of what is wrong."""
+    found = cable.ours.ctl(*SHORT, "--report-every", pace)
+    assert (found.returncode, found.stdout) == (2, "")
+    assert found.stderr.startswith("rawechoctl: report_every: ")
