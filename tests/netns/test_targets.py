@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -45,6 +46,15 @@ def test_the_run_asks_by_unicast(cable: Cable) -> None:
             asked.append(far.receive()[:6].hex(":"))
     assert asked == [BROADCAST] * (len(asked) - 3) + [MAC_B] * 3
     assert len(asked) > 3
+
+
+def test_time_for_the_search_alone(cable: Cable) -> None:
+    """A deadline that passes while others may still answer: what the search got is the result."""
+    result = cable.ours.ctl("--json", "probe", "-w", "100ms")
+    assert result.returncode == 0
+    summary = json.loads(result.stdout.splitlines()[-1])
+    assert (summary["event"], summary["target"], summary["received"]) == ("summary", BROADCAST, 1)
+    assert [one["mac"] for one in summary["responders"]] == [MAC_B]
 
 
 def test_nobody_answers(two_hosts: tuple[Host, Host], daemon: StartDaemon) -> None:
