@@ -1,0 +1,123 @@
+"""What a probe's page is made of: the series over time, the axes, the shares, the losses."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rawechoctl import charts, facts, figures, scale
+from rawechoctl.collected import MOST_RUNS, Collected
+from rawechoctl.scale import Scale
+from rawechoctl.series import BINS, Series
+from rawechod.probe.histogram import Histogram
+
+moments = st.integers(0, 7 * 86_400 * 10**9)
+rtts = st.integers(1, 10**10)
+
+
+@given(st.lists(st.tuples(moments, rtts), min_size=1, max_size=100))
+def test_a_series_loses_nothing_but_detail(replies: list[tuple[int, int]]) -> None:
+    """However long the run: never more than BINS, and all counts, sums and extremes are kept."""
+    series = Series()
+    for when, rtt in replies:
+        series.at(when).reply(rtt)
+        series.at(when).mark("late")
+    bins = [one for _, one in series.bins()]
+    times = [rtt for _, rtt in replies]
+    assert len(bins) <= BINS
+    assert sum(one.replies for one in bins) == sum(one.marks["late"] for one in bins) == len(replies)
+    assert sum(one.total for one in bins) == sum(times)
+    assert min(one.low for one in bins) == min(times)
+    assert max(one.high for one in bins) == max(times)
+
+
+@given(st.lists(moments, min_size=1, max_size=50))
+def test_a_series_keeps_the_place(whens: list[int]) -> None:
+    """Each moment lies in its bin."""
+    series = Series()
+    for when in whens:
+        series.at(when).mark("lost")
+    middles = [middle for middle, _ in series.bins()]
+    assert all(any(abs(when - middle) <= series.length // 2 for middle in middles) for when in whens)
+
+
+def test_a_series_takes_no_moment_before_the_start() -> None:
+    """A late reply's time may seem to be longer than the run."""
+    series = Series()
+    series.at(-5).mark("late")
+    assert series.bins()[0][0] < series.length
+
+
+scales = st.tuples(rtts, rtts).map(sorted).map(lambda ends: scale.of_values(*ends))
+
+
+@given(scales)
+def test_ticks_are_few_and_inside(axis: Scale) -> None:
+    """In order, on the axis, and enough of them to read it."""
+    ticks = axis.ticks()
+    assert 1 <= len(ticks) <= 9
+    assert ticks == sorted(ticks)
+    assert all(axis.low <= tick * 1.0001 and tick <= axis.high * 1.0001 for tick in ticks)
+
+
+@given(scales, st.floats(0, 1))
+def test_a_place_on_an_axis_and_back(axis: Scale, place: float) -> None:
+    """`value` is the inverse of `at`, linear or logarithmic."""
+    assert axis.at(axis.value(place)) == pytest.approx(place, abs=1e-6)
+
+
+@pytest.mark.parametrize(("high", "logarithmic"), [(1900, False), (2100, True)])
+def test_a_wide_range_is_logarithmic(high: int, logarithmic: bool) -> None:
+    """More than twenty times the smallest value."""
+    assert scale.of_values(100, high).logarithmic is logarithmic
+    assert scale.of_heights([100.0, 100.0, float(high)]).logarithmic is logarithmic
+
+
+@given(st.lists(rtts, min_size=1, max_size=200))
+def test_shares_are_the_whole(values: list[int]) -> None:
+    """The columns of the histogram add up to all replies."""
+    histogram = Histogram()
+    for value in values:
+        histogram.record(value)
+    buckets = list(histogram.buckets())
+    assert sum(count for _, _, count in buckets) == len(values)
+    axis = scale.of_values(buckets[0][0], buckets[-1][1])
+    assert sum(charts.shares(histogram, axis)) == pytest.approx(1, abs=0.01)
+
+
+def lost(*numbers: int) -> Collected:
+    """What is collected where these requests were lost."""
+    collected = Collected()
+    collected.take("start", {"timeout_ns": 10**9})
+    for number in numbers:
+        collected.take("lost", {"seq": number, "error": ""})
+    return collected
+
+
+@pytest.mark.parametrize(
+    ("numbers", "told"),
+    [
+        ((), "No request was lost."),
+        ((3,), "3."),
+        ((3, 4, 5, 9), "3\N{EN DASH}5, 9."),
+        ((7, 5, 6), "5\N{EN DASH}7."),
+    ],
+)
+def test_lost_runs(numbers: tuple[int, ...], told: str) -> None:
+    """Neighbours are one run; one that was not sent is told before those lost before it."""
+    assert told in figures.losses(lost(*numbers), {"lost": len(numbers)})
+
+
+def test_lost_runs_are_bounded() -> None:
+    """The first are listed, the others counted."""
+    collected = lost(*range(1, 1001, 2))
+    assert len(collected.lost_runs) == MOST_RUNS
+    assert f"and {500 - MOST_RUNS} further runs" in figures.losses(collected, {"lost": 500})
+
+
+def test_texts_are_escaped() -> None:
+    """Nothing that comes from outside becomes markup."""
+    assert (
+        facts.table([("<a>", "<script>&")]) == "<table><tr><th scope=row>&lt;a&gt;<td>&lt;script&gt;&amp;</table>"
+    )

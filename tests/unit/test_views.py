@@ -1,0 +1,131 @@
+"""What moves on a terminal is made of: the chart, the tally, the rates, and numbers in few characters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rawechoctl import history, rates, render
+from rawechoctl.history import History
+from rawechoctl.tally import REMEMBERED, Tally
+
+arrivals = st.lists(st.tuples(st.floats(0, 5), st.integers(0, 10**9)), max_size=100)
+
+
+@given(arrivals, st.integers(1, 10), st.sampled_from([history.BLOCKS, history.ASCII_BLOCKS]))
+def test_chart_has_its_shape(replies: list[tuple[float, int]], height: int, blocks: str) -> None:
+    """So many rows of so many columns; every reply is seen, and the longest one reaches the top."""
+    past = History(0.1)
+    for now, rtt in sorted(replies):
+        past.reply(now, rtt)
+    columns = past.last(50)
+    drawn = history.rows(columns, height, blocks)
+    assert len(drawn) == height
+    assert {len(row) for row in drawn} == {len(columns)}
+    assert " " not in drawn[-1]
+    assert not history.highest(columns) or blocks[-1] in drawn[0]
+
+
+def test_chart_steps() -> None:
+    """Eighths, from the bottom."""
+    past = History(0)
+    for rtt in (1, 8, 9, 16):
+        past.reply(0, rtt)
+    past.loss(0)
+    columns = past.last(10)
+    assert history.rows(columns, 2) == ["  ▁█ ", "▁███ "]
+    assert [column.lost for column in columns] == [0, 0, 0, 0, 1]
+
+
+def test_what_comes_fast_shares_a_column() -> None:
+    """The slowest counts."""
+    past = History(0.1)
+    for now, rtt in ((1.0, 5), (1.05, 9), (1.09, 7), (1.2, 1)):
+        past.reply(now, rtt)
+    assert [column.rtt for column in past.last(10)] == [9, 1]
+
+
+def reply(seq: int, **remarks: bool) -> dict[str, Any]:
+    """A reply's event."""
+    return {"seq": seq, "rtt_ns": seq, "reordered": False, "corrupted": False} | remarks
+
+
+def test_tally_counts() -> None:
+    """A group's second answer is not a second request answered; what is rare is told where it happened."""
+    tally = Tally()
+    for event, body in (
+        *(("reply", reply(number)) for number in (1, 2, 2, 3)),
+        ("reply", reply(4, reordered=True)),
+        *(("duplicate", reply(1)), ("late", reply(5)), ("lost", {"seq": 5})),
+    ):
+        tally.take(event, body)
+    assert (tally.answered, tally.lost) == (4, 1)
+    assert tally.rare == {"reordered": 1, "duplicates": 1, "late": 1}
+    found = tally.rtt()
+    assert found is not None
+    assert (found.min, found.max) == (1, 4)
+
+
+def test_tally_does_not_grow() -> None:
+    """However many replies come."""
+    tally = Tally()
+    for number in range(5 * REMEMBERED):
+        tally.take("reply", reply(number))
+    assert tally.answered == 5 * REMEMBERED
+    assert len(tally._seen) <= 2 * REMEMBERED
+
+
+def status(uptime: float, received: int, **dropped: int) -> dict[str, Any]:
+    """As GetStatus has it, of one listener."""
+    listener = {"interface": "eth1", "ethertype": "ETH_P_ALL", "mode": "echo", "state": "up", "dropped": dropped}
+    return {
+        "uptime_s": uptime,
+        "listeners": [listener | {"received": received, "replied": received, "kernel_drops": 0}],
+    }
+
+
+def test_rates() -> None:
+    """Per second of the daemon's own clock; a reason that is new began at 0."""
+    (row,) = rates.between(status(10, 100), status(12, 300, reply=40))
+    assert (row.received, row.replied, row.dropped, row.all_dropped) == (100, 100, {"reply": 20}, 20)
+
+
+@pytest.mark.parametrize("after", [status(2, 20), status(12, 20)])
+def test_rates_after_a_new_beginning(after: dict[str, Any]) -> None:
+    """The daemon was restarted, or the listener configured anew: counted from 0, never negative."""
+    (row,) = rates.between(status(10, 100), after)
+    assert row.received == 10
+
+
+@pytest.mark.parametrize(
+    ("nanoseconds", "text"),
+    [
+        *(
+            (0, "0 ns"),
+            (999, "999 ns"),
+            (999.6, "1.00 µs"),
+            (6030, "6.03 µs"),
+            (163_100, "163 µs"),
+            (1.2e6, "1.20 ms"),
+        ),
+        *((99_949, "99.9 µs"), (99_951, "100 µs"), (9_996, "10.0 µs"), (999_600, "1.00 ms"), (61.5e9, "61.5 s")),
+    ],
+)
+def test_brief(nanoseconds: float, text: str) -> None:
+    """Three digits, whatever the rounding."""
+    assert render.brief(nanoseconds) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        *((0, "0"), (0.04, "0"), (4.23, "4.2"), (9.96, "10"), (153.2, "153"), (9999, "9999")),
+        *((15_320, "15.3k"), (999_949, "999.9k"), (999_960, "1.0M"), (1_500_000, "1.5M")),
+    ],
+)
+def test_rate(value: float, text: str) -> None:
+    """As short as it can be read."""
+    assert render.rate(value) == text
