@@ -44,8 +44,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, RE_MOST_PEERS);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, RE_MOST_PEERS); /* preallocated: 10,000 peers lie closer together */
 	__type(key, __u64);
 	__type(value, __u64);
 } peers SEC(".maps");
@@ -53,7 +52,6 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, RE_MOST_SESSIONS);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct session);
 	__type(value, struct session_state);
 } sessions SEC(".maps");
