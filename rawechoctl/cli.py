@@ -15,6 +15,9 @@ COMMANDS = {
     "top": "what the listeners do right now, a second, until Ctrl-C",
     "probe": "send echo requests and show what comes back",
     "discover": "who answers on this segment, and through which EtherTypes",
+    "arm": "let a loopback return frames, for a time (mode loopback)",
+    "disarm": "let loopbacks return nothing any more",
+    "survey": "which EtherTypes, VLANs, priorities, sizes and destinations pass to a responder",
     "config": "the configuration in force",
     "reload": "read the configuration again; a file with an error changes nothing",
 }

@@ -46,10 +46,45 @@ def _discover(command: argparse.ArgumentParser) -> None:
     add("-W", "--timeout", default="500ms", metavar="TIME", help="wait so long for answers; default: 500ms")
 
 
+def _survey(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("target", nargs="?", metavar="TARGET", help="a MAC or a name; default: who answers")
+    add("-I", "--interface", metavar="NAME", help="where to probe from")
+    add("--ethertypes", default="ETH_P_802_EX1,ETH_P_PAE", metavar="A,B", help="default: ETH_P_802_EX1,ETH_P_PAE")
+    add("--to", default="unicast,broadcast,pae-group", metavar="A,B", help="default: unicast,broadcast,pae-group")
+    add(
+        "--vlans",
+        default="none,0,100",
+        metavar="A,B",
+        help="none = untagged, OUTER.INNER = QinQ; default: none,0,100",
+    )
+    add("--priorities", default="0,7", metavar="A,B", help="in the tag, 0 to 7; default: 0,7")
+    add("--sizes", default="60,max", metavar="A,B", help="octets, max = as the interface takes; default: 60,max")
+    add(
+        "-W",
+        "--timeout",
+        metavar="TIME",
+        help="wait so long for a reply; default: ten round trips, at least 200ms",
+    )
+
+
 def _top(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("-i", "--interval", default="1s", metavar="TIME", help="between two looks; default: 1s")
     add("-c", "--count", type=_whole, metavar="N", help="looks; default: until Ctrl-C")
+
+
+def _arm(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("what", choices=["loopback"], metavar="loopback", help="what to arm")
+    add("--for", dest="duration", metavar="TIME", help="how long; default: 10m")
+    add("-I", "--interface", metavar="NAME", help="which one; default: the only one")
+
+
+def _disarm(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("what", nargs="?", choices=["loopback"], metavar="loopback", help="what to disarm; there is nothing else")
+    add("-I", "--interface", metavar="NAME", help="which one; default: all of them")
 
 
 def _rate(text: str) -> str:
@@ -66,4 +101,4 @@ def _whole(text: str) -> int:
     return int(text)
 
 
-OPTIONS = {"probe": _probe, "discover": _discover, "top": _top}
+OPTIONS = {"probe": _probe, "discover": _discover, "survey": _survey, "top": _top, "arm": _arm, "disarm": _disarm}

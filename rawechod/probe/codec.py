@@ -99,7 +99,7 @@ class EchoCodec:
     def _corrupted_at(self, frame: bytes, length: int, tag: ethernet.Tag | None, offset: int) -> int | None:
         expected, stripped = self._expected, ethernet.TAG_LENGTH if tag else 0
         if tag != self._tag:
-            return 2 * ethernet.MAC_LENGTH
+            return _where_tags_differ(tag, self._tag)
         body = offset + echo.PDU_LENGTH
         # The source is the runner's business: it knows whether anybody may answer.
         if frame[:6] != expected[:6] or frame[12:offset] != expected[12:offset]:
@@ -108,6 +108,14 @@ class EchoCodec:
         if length == len(expected) and frame[body:] == self._payload:
             return None
         return body + stripped + _first_difference(frame[body:length], self._payload, 0)
+
+
+def _where_tags_differ(tag: ethernet.Tag | None, expected: ethernet.Tag | None) -> int:
+    """In the TPID where one of them is missing, else in the priority's or the identifier's octet."""
+    octets = tag.encode() if tag else b""
+    return _first_difference(
+        ethernet.ZERO * 2 + octets, ethernet.ZERO * 2 + (expected.encode() if expected else b""), 0
+    )
 
 
 def _first_difference(octets: bytes, expected: bytes, stripped: int) -> int:
