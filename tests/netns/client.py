@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -9,9 +10,11 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from tests.lab import Daemon
+from tests.lab import Daemon, wait_for
 
 Event = dict[str, Any]
 
@@ -90,3 +93,17 @@ def failure(process: subprocess.Popen[str]) -> tuple[int, str]:
     """The exit status and the error text of a client that ends by itself."""
     _, errors = process.communicate(timeout=Probing.PATIENCE)
     return process.returncode, errors
+
+
+@contextlib.contextmanager
+def stopped(daemon: Daemon) -> Iterator[None]:
+    """The daemon looks away while the block runs (SIGSTOP), and goes on after it."""
+    daemon.signal(signal.SIGSTOP)
+    tasks = Path(f"/proc/{daemon.process.pid}/task")
+    wait_for(lambda: all(_state(task) == "T" for task in tasks.iterdir()), "the daemon stopped")
+    yield
+    daemon.signal(signal.SIGCONT)
+
+
+def _state(task: Path) -> str:
+    return (task / "stat").read_text().rpartition(")")[2].split()[0]

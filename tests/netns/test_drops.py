@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-
 import pytest
 
-from tests.lab import MAC_A, MAC_B, Host
+from tests.lab import MAC_A, MAC_B, Host, wait_for
+from tests.netns.client import stopped
 from tests.netns.conftest import ENGINES, Responder, table
 from tests.netns.frames import (
     BROADCAST,
@@ -134,10 +133,9 @@ def test_longer_than_the_mtu(two_hosts: tuple[Host, Host], responder: Responder,
 def test_reply_that_the_kernel_refuses(two_hosts: tuple[Host, Host], responder: Responder, near: Port) -> None:
     """The other end can take no such frame any more: counted as not answered, by errno."""
     ours = responder()
-    ours.signal(signal.SIGSTOP)
-    near.send(request(size=1400))
-    two_hosts[0].ip("link", "set", "eth1", "mtu", "1000")
-    ours.signal(signal.SIGCONT)
+    with stopped(ours):
+        near.send(request(size=1400))
+        two_hosts[0].ip("link", "set", "eth1", "mtu", "1000")
     assert near.settle() == []
     listener = ours.listener()
     assert (listener["dropped"], listener["transmit_errors"]) == ({"transmit_error": 1}, {"ENOBUFS": 1})
@@ -161,3 +159,20 @@ def test_two_listeners_on_one_interface(two_hosts: tuple[Host, Host], responder:
     near.send(request(), request(ethertype=PAE), request(dst=BROADCAST))
     assert len(near.settle() + near.settle(PAE)) == 3
     assert [ours.listener(index)["replied"] for index in (0, 1)] == [3, 2]
+
+
+def test_what_found_the_buffer_full_is_counted(responder: Responder, near: Port) -> None:
+    """A daemon that can't keep up loses frames in the kernel: each is counted there or here."""
+    ours = responder(rate_limit=0, peer_rate_limit=0)
+    many = [request()] * 20_000
+    with stopped(ours):
+        near.send(*many)
+
+    def all_counted() -> bool:
+        listener = ours.listener()
+        return bool(listener["received"] + listener["kernel_drops"] == len(many))
+
+    wait_for(all_counted, "all frames counted")
+    listener = ours.listener()
+    assert listener["kernel_drops"] > 0
+    assert listener["replied"] == listener["received"] > 0

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from tests.lab import MAC_B, Daemon, Host, StartDaemon
-from tests.netns.client import Probing, connect
+from tests.netns.client import Probing, connect, stopped
 from tests.netns.conftest import Responder, table
 from tests.netns.test_link import ask
 from tests.netns.test_probe import assert_clean
@@ -57,6 +57,15 @@ def test_ended_with_idle_and_half_heard_clients(ours: Daemon) -> None:
         assert ours.status()["pid"] == ours.process.pid
         assert ours.stop() == 0
         assert (silent.recv(1), half.recv(1)) == (b"", b"")
+
+
+def test_ended_with_a_client_that_does_not_read(ours: Daemon) -> None:
+    """Nor does one that has megabytes to fetch."""
+    with connect(ours) as unread:
+        unread.sendall(b'{"method":"io.rawecho.Control.GetConfig"}\0' * 2000)
+        assert ours.status()["pid"] == ours.process.pid
+        assert ours.stop() == 0
+        assert unread.recv(1) == b"{"
 
 
 def test_killed_and_started_again(two_hosts: tuple[Host, Host], ours: Daemon) -> None:
@@ -113,6 +122,6 @@ def test_two_daemons_on_one_machine(lone_host: Host, daemon: StartDaemon) -> Non
 def test_stopped_responder_answers_what_has_waited(two_hosts: tuple[Host, Host], responder: Responder) -> None:
     """A daemon that was stopped and goes on is a responder as before."""
     far = responder()
-    far.signal(signal.SIGSTOP)
-    far.signal(signal.SIGCONT)
+    with stopped(far):
+        pass
     assert ask(two_hosts[0]) == MAC_B

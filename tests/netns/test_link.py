@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
-from collections.abc import Callable
 
 import pytest
 
 from tests.lab import MAC_B, Daemon, Host, StartDaemon, join, wait_for
+from tests.netns.client import stopped
 from tests.netns.conftest import ENGINES, Responder, table
 from tests.netns.frames import BROADCAST, EX1, PAE, PAE_GROUP, parse, request
 from tests.netns.port import port
@@ -140,10 +139,9 @@ def test_two_interfaces_swap_names(two_hosts: tuple[Host, Host], daemon: StartDa
     a, b = two_hosts
     join(a, b, "eth2", ("02:00:00:00:02:0a", "02:00:00:00:02:0b"))
     ours = daemon(b, table("eth1") + table("eth2", ethertype="ETH_P_PAE"))
-    ours.signal(signal.SIGSTOP)
-    for old, new in (("eth1", "swap"), ("eth2", "eth1"), ("swap", "eth2")):
-        b.ip("link", "set", old, "name", new)
-    ours.signal(signal.SIGCONT)
+    with stopped(ours):
+        for old, new in (("eth1", "swap"), ("eth2", "eth1"), ("swap", "eth2")):
+            b.ip("link", "set", old, "name", new)
     macs = ["02:00:00:00:02:0b", MAC_B]
     wait_for(lambda: [listener["mac"] for listener in ours.status()["listeners"]] == macs, "the swapped MACs")
     assert ask(a, BROADCAST, interface="eth2") == macs[0]
@@ -204,13 +202,6 @@ def test_moved_to_another_namespace_and_back(
     assert ask(a) == MAC_B
 
 
-def unnoticed(ours: Daemon, change: Callable[[], object]) -> None:
-    """Change something while the daemon looks away."""
-    ours.signal(signal.SIGSTOP)
-    change()
-    ours.signal(signal.SIGCONT)
-
-
 def test_moved_and_back_between_two_looks(
     two_hosts: tuple[Host, Host], lone_host: Host, responder: Responder
 ) -> None:
@@ -218,7 +209,8 @@ def test_moved_and_back_between_two_looks(
     a, b = two_hosts
     ours = responder()
     before = ours.listener()["ifindex"]
-    unnoticed(ours, lambda: move(b, lone_host))
+    with stopped(ours):
+        move(b, lone_host)
     # It reads about links before it reads this question, which came later.
     listener = ours.listener()
     assert (listener["ifindex"], listener["state"]) == (before, "up")
@@ -232,7 +224,8 @@ def test_more_changes_than_the_kernel_keeps(two_hosts: tuple[Host, Host], respon
     changes = [f"link set eth1 mtu {1300 + number % 2}" for number in range(3000)]
     lines = "\n".join([*changes, f"link set eth1 mtu 1400 address {NEW_MAC}"])
     command = ["ip", "-netns", b.name, "-batch", "-"]
-    unnoticed(ours, lambda: subprocess.run(command, input=lines, text=True, check=True))
+    with stopped(ours):
+        subprocess.run(command, input=lines, text=True, check=True)
     netlink = [line.split() for line in b.run("cat", "/proc/net/netlink").stdout.splitlines()[1:]]
     assert any(int(fields[8]) > 0 for fields in netlink), "nothing was lost: not the case to try"
     wait_for(lambda: ours.listener()["mtu"] == 1400, "the last change")

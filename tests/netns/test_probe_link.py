@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 
 import pytest
 
 from tests.lab import MAC_A, MAC_B, Daemon, Host, StartDaemon, join, wait_for
-from tests.netns.client import Event, Probing, failure
+from tests.netns.client import Event, Probing, failure, stopped
 from tests.netns.conftest import Responder, table
 from tests.netns.frames import REPLY, parse
 from tests.netns.port import port
-from tests.netns.test_link import move, unnoticed
+from tests.netns.test_link import move
 
 NEW_MAC = "02:00:00:00:00:0e"
 ENDLESS = ("-c", "0", "-i", "10ms", "-W", "200ms")
@@ -100,7 +99,8 @@ def test_moved_and_back_between_two_looks(
     two_hosts: tuple[Host, Host], lone_host: Host, ours: Daemon, run: Probing
 ) -> None:
     """The same index, a dead socket: the probe takes a new one."""
-    unnoticed(ours, lambda: move(two_hosts[0], lone_host))
+    with stopped(ours):
+        move(two_hosts[0], lone_host)
     with port(two_hosts[1]) as far:
         assert parse(far.receive()).src == MAC_A
     run.event("reply")
@@ -160,13 +160,7 @@ def test_reload_while_probing(ours: Daemon, run: Probing) -> None:
 
 def test_stopped_daemon_catches_up_a_little(ours: Daemon, run: Probing) -> None:
     """After a pause there is no burst of all that was missed, and no negative time."""
-    ours.signal(signal.SIGSTOP)
-    wait_for(lambda: _state(ours) == "T", "the daemon stopped")
-    ours.signal(signal.SIGCONT)
+    with stopped(ours):
+        pass
     run.event("reply")
     assert ends_well(run)["rtt_ns"]["min"] > 0
-
-
-def _state(ours: Daemon) -> str:
-    status = ours.host.run("cat", f"/proc/{ours.process.pid}/stat").stdout
-    return status.rpartition(")")[2].split()[0]
