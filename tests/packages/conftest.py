@@ -1,0 +1,75 @@
+"""Fixtures for tests of the Debian packages; each test runs for Debian 12 and for Debian 13."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Evidence
+from tests.lab import REPOSITORY
+from tests.packages import system
+from tests.packages.system import Computer
+from tests.systemd.machine import Service
+
+Build = Callable[[str], Path]
+SHIPPED = (REPOSITORY / "etc/rawecho/config.toml").read_text()
+
+
+@pytest.fixture(scope="session", params=system.RELEASES)
+def release(request: pytest.FixtureRequest, root: None) -> str:
+    """A Debian release's code name."""
+    if not shutil.which("mmdebstrap"):
+        pytest.skip("needs mmdebstrap: minimal Debian systems")
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkout's files, as a release's archive has them."""
+    copy = tmp_path_factory.mktemp("source") / "rawecho"
+    system.copy(REPOSITORY, system.files(REPOSITORY), copy, mode=0o755)
+    return copy
+
+
+@pytest.fixture(scope="session")
+def built(root: None, source: Path, tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """Build a release's package, once a run."""
+
+    @cache
+    def build(release: str) -> Path:
+        return system.build(release, source, tmp_path_factory.mktemp(release))
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def package(built: Build, release: str) -> Path:
+    """The release's package."""
+    return built(release)
+
+
+@pytest.fixture(scope="module")
+def computer(release: str) -> Iterator[Computer]:
+    """A booted minimal Debian without rawecho."""
+    computer = Computer(release)
+    yield computer
+    computer.close()
+
+
+@pytest.fixture
+def service(computer: Computer, package: Path, evidence: Evidence) -> Service:
+    """The package's service as a new installation has it; only what differs is put right."""
+    evidence.append(("journal", lambda: computer.run("journalctl", "--boot", "--no-pager").stdout))
+    if computer.version() != system.field(package, "Version"):
+        computer.install(package, "--allow-downgrades", "--option=Dpkg::Options::=--force-confnew")
+    service = Service(computer)
+    if (computer.root / "etc/rawecho/config.toml").read_text() != SHIPPED:
+        service.configure(SHIPPED)
+        service.systemctl("restart")
+    if service.show("ActiveState") != "active":
+        service.systemctl("start")
+    return service
