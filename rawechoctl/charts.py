@@ -49,13 +49,19 @@ def grid(scale: Scale) -> str:
 def timeline(bins: Bins, x: Scale, y: Scale) -> str:
     """Round-trip times: a dot each, or, where there are too many, their range and their mean."""
     answered = [(when, one) for when, one in bins if one.replies]
-    if all(one.replies == 1 for _, one in answered):
-        return grid(y) + _path("dots", "".join(f"M{_x(x, w)} {_y(y, one.low)}h.01" for w, one in answered))
+    if each_reply(one for _, one in answered):
+        replies = [(when, rtt) for when, one in answered for rtt in {one.low, one.high}]
+        return grid(y) + _path("dots", "".join(f"M{_x(x, w)} {_y(y, rtt)}h.01" for w, rtt in replies))
     ranges = "".join(
         f"M{_x(x, w)} {_y(y, one.low)}V{_y(y, one.high)}" for w, one in answered if one.high > one.low
     )
     dots = "".join(f"M{_x(x, w)} {_y(y, one.mean)}h.01" for w, one in answered)
     return grid(y) + _path("range", ranges) + _path("mean", dots)
+
+
+def each_reply(bins: Iterable[Bin]) -> bool:
+    """Whether each reply is known by itself: of two in a bin, one is its lowest, the other its highest."""
+    return all(one.replies <= 2 for one in bins)
 
 
 def marks(bins: Bins, x: Scale, name: str, words: Callable[[float], str]) -> str:

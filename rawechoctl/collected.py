@@ -30,24 +30,31 @@ class Collected:
         """First and last number of requests that were lost in a row, the first MOST_RUNS of them."""
         self.further_runs = 0
         self._last_lost = 0
-        self._began = 0
+        self._began: int | None = None
 
     def take(self, event: str, body: Body) -> None:
-        """Take one event in. The time is the monotonic clock's: the system's may be set meanwhile."""
-        now = time.monotonic_ns()
+        """Take one event in."""
         if event == "start":
-            self.start, self._began = body, now
-        elif event == "using":
-            self._began = now  # the search is over; the run begins
+            self.start = body
         elif event == "lost":
-            waited = 0 if body["error"] else self.start["timeout_ns"]
-            self.series.at(now - self._began - waited).mark("lost")
+            self.series.at(self._sent_at(body)).mark("lost")
             self._lost(body["seq"])
         elif event in ("reply", "duplicate", "late"):
-            self._arrived(event, body, now - self._began - body["rtt_ns"])
+            self._arrived(event, body)
 
-    def _arrived(self, event: str, body: Body, sent_at: int) -> None:
-        stretch = self.series.at(sent_at)
+    def _sent_at(self, body: Body) -> int:
+        """When the request left, since the first one did.
+
+        It is told by the system's clock, which may be set meanwhile, so it is taken over to the monotonic one.
+        """
+        now = time.monotonic_ns()
+        told = body["sent_at_ns"] - (time.time_ns() - now) if body["sent_at_ns"] else now
+        if self._began is None:
+            self._began = told
+        return min(told, now) - self._began
+
+    def _arrived(self, event: str, body: Body) -> None:
+        stretch = self.series.at(self._sent_at(body))
         for name in (event, "reordered", "corrupted"):
             if name in MARKS and (name == event or body[name]):
                 stretch.mark(MARKS[name])

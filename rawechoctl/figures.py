@@ -40,7 +40,7 @@ def timeline(series: Series, duration_s: float) -> str:
 
 def _drawn(answered: list[Bin], length: int, y: Scale) -> str:
     words = "Round-trip time by when the request was sent."
-    if all(one.replies == 1 for one in answered):
+    if charts.each_reply(answered):
         words += " A dot is a reply."
     else:
         most = max(one.replies for one in answered)

@@ -33,12 +33,14 @@ class Scale:
 
     def ticks(self, most: int = 6) -> list[float]:
         """Round values in the range, at most so many."""
+        inside: list[float] = []
         for steps in _STEPS_A_DECADE if self.logarithmic else ():
             found = [step * 10.0**power for power in range(-3, 13) for step in steps]
             inside = [value for value in found if self.low <= value <= self.high]
             if 2 <= len(inside) <= most:
                 return inside
-        return self._even_ticks(most)
+        # Very many decades, or, within one, none of the steps.
+        return inside[:: -(-len(inside) // most)] if len(inside) > most else self._even_ticks(most)
 
     def _even_ticks(self, most: int) -> list[float]:
         rough = (self.high - self.low) / most

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,9 +91,9 @@ def test_shares_are_the_whole(values: list[int]) -> None:
 def lost(*numbers: int) -> Collected:
     """What is collected where these requests were lost."""
     collected = Collected()
-    collected.take("start", {"timeout_ns": 10**9})
+    collected.take("start", {})
     for number in numbers:
-        collected.take("lost", {"seq": number, "error": ""})
+        collected.take("lost", {"seq": number, "error": "", "sent_at_ns": 0})
     return collected
 
 
@@ -121,3 +123,15 @@ def test_texts_are_escaped() -> None:
     assert (
         facts.table([("<a>", "<script>&")]) == "<table><tr><th scope=row>&lt;a&gt;<td>&lt;script&gt;&amp;</table>"
     )
+
+
+@pytest.mark.parametrize("step", [-(10**15), 0, 10**15])
+def test_a_clock_that_is_set_does_not_stretch_the_run(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The times of sending jump with the system's clock; the page's time does not."""
+    collected = Collected()
+    answer = {"seq": 1, "rtt_ns": 1, "reordered": False, "corrupted": False}
+    collected.take("reply", answer | {"sent_at_ns": time.time_ns()})
+    later = time.time_ns() + step
+    monkeypatch.setattr(time, "time_ns", lambda: later)
+    collected.take("reply", answer | {"sent_at_ns": later})
+    assert collected.series.length * BINS < 60 * 10**9
