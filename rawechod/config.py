@@ -67,6 +67,8 @@ Duration = Annotated[int, BeforeValidator(_duration), PlainSerializer(format_dur
 Mac = Annotated[bytes, BeforeValidator(_mac), PlainSerializer(ethernet.format_mac)]
 Interface = Annotated[str, AfterValidator(_interface)]
 ProbeEtherType = Annotated[str, AfterValidator(_probe_ethertype)]
+HostEtherType = Literal["ETH_P_IP", "ETH_P_ARP", "ETH_P_IPV6", "ETH_P_SLOW", "ETH_P_PAE", "ETH_P_LLDP"]
+"""The names of ethernet.HOST_ETHERTYPES."""
 EtherTypeName = Literal["ETH_P_ALL", "ETH_P_PAE", "ETH_P_802_EX1"]
 Count = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Interval = Annotated[Duration, Field(ge=SMALLEST_INTERVAL, le=UNITS["h"])]
@@ -95,8 +97,19 @@ class Echo(Table):
     domain: Literal["AF_PACKET", "PF_PACKET"] = Field(
         "AF_PACKET", description="The socket's address family; both names mean the same one."
     )
-    mode: Literal["echo", "hello"] = Field(
-        "echo", description="`echo` answers echo requests; `hello` is the tutorial's server, on `lo` only."
+    mode: Literal["echo", "loopback", "hello"] = Field(
+        "echo",
+        description="`echo` answers echo requests; `loopback` returns every unicast frame to our own MAC to its "
+        "source, for test generators, while it is armed (`rawechoctl arm loopback`); `hello` is the tutorial's "
+        "server, on `lo` only.",
+    )
+    loopback_ethertypes: list[HostEtherType] = Field(
+        [],
+        description="Mode `loopback` returns no frames of EtherTypes that the host itself needs, ETH_P_IP, "
+        "ETH_P_ARP, ETH_P_IPV6, ETH_P_SLOW (LACP), ETH_P_PAE and ETH_P_LLDP, but for those named here.",
+    )
+    loopback_armed: bool = Field(
+        False, description="Mode `loopback`: armed from the start, without limit, until somebody disarms it."
     )
     engine: Literal["auto", "epoll", "ebpf"] = Field(
         "auto",
@@ -145,7 +158,7 @@ class Control(Table):
     """Who may do what on the control socket. Reading is for everybody."""
 
     operators: list[Annotated[str, Field(min_length=1)]] = Field(
-        ["root", "@rawecho"], description="Users, and @groups, that may probe and reload."
+        ["root", "@rawecho"], description="Users, and @groups, that may probe, arm and reload."
     )
 
 

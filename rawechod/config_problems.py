@@ -12,11 +12,6 @@ from pydantic import ValidationError
 from rawechod.durations import format_duration
 from rawechod.errors import OutsideError
 
-NOT_YET = {
-    "loopback": "this version has no loopback mode",
-}
-"""Values that the design knows and this version does not."""
-
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -55,8 +50,7 @@ def across_listeners(data: dict[str, Any]) -> list[Problem]:
             continue
         interface = str(table.get("interface", "lo"))
         ethertype = str(table.get("ethertype", "ETH_P_ALL"))
-        if table.get("mode") == "hello" and interface != "lo":
-            problems.append(Problem(f"echo[{index}].mode", f'"hello" works on lo only, not on {interface}'))
+        problems += _mode_problems(table, f"echo[{index}]", interface, ethertype)
         problems += [
             Problem(
                 f"echo[{index}].ethertype",
@@ -69,14 +63,26 @@ def across_listeners(data: dict[str, Any]) -> list[Problem]:
     return problems
 
 
+def _mode_problems(table: dict[str, Any], where: str, interface: str, ethertype: str) -> list[Problem]:
+    mode, named = table.get("mode"), table.get("loopback_ethertypes")
+    if mode == "hello" and interface != "lo":
+        return [Problem(f"{where}.mode", f'"hello" works on lo only, not on {interface}')]
+    if mode != "loopback":
+        return []
+    if interface == "lo":
+        return [Problem(f"{where}.mode", '"loopback" on lo would return its own frames for ever')]
+    if ethertype == "ETH_P_PAE" and not (isinstance(named, list) and ethertype in named):
+        sentence = "the host needs ETH_P_PAE itself: name it in loopback_ethertypes to have its frames returned"
+        return [Problem(f"{where}.ethertype", sentence)]
+    return []
+
+
 def _problem(detail: dict[str, Any], known: dict[str, list[str]]) -> Problem:
     location = detail["loc"]
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
     if detail["type"] == "extra_forbidden":
         return Problem(key, _unknown_key(location, known))
     found = _show(detail["input"])
-    if isinstance(detail["input"], str) and detail["input"] in NOT_YET:
-        return Problem(key, f"found {found}: {NOT_YET[detail['input']]}; allowed: {_allowed(detail)}")
     if detail["type"] == "value_error":
         return Problem(key, f"found {found}: {detail['ctx']['error']}")
     return Problem(key, f"found {found}; allowed: {_allowed(detail)}")
@@ -113,7 +119,7 @@ def _allowed(detail: dict[str, Any]) -> str:
 
 def _bound(detail: dict[str, Any], bound: int) -> str:
     """A bound in the words of the file: durations are nanoseconds inside."""
-    if detail["loc"][-1] in ("interval", "timeout"):
+    if detail["loc"][-1] in ("interval", "timeout", "duration", "spin"):
         return format_duration(bound)
     return str(bound)
 

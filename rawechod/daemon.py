@@ -75,6 +75,10 @@ class Daemon:
         """Every listener as it stands."""
         return [listener.status() for listener in self._listeners]
 
+    def loopbacks(self) -> list[Listener]:
+        """Those that are to be armed before they answer."""
+        return [listener for listener in self._listeners if listener.arming.needed]
+
     def reload(self) -> None:
         """Take the file's new content; raises ConfigError or PrivilegeError and keeps the old one."""
         systemd.reloading()

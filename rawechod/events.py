@@ -78,6 +78,31 @@ ENGINE_FALLBACK = Event(
     "unit's drop-in: /usr/share/rawecho/ebpf.conf says how. Where another XDP program is attached to the\n"
     'interface (`ip link show {interface}`), one of the two has to go. `engine = "epoll"` ends the message.',
 )
+LOOPBACK_ARMED = Event(
+    "loopback_armed",
+    "notice",
+    "{interface}: loopback armed{hint}, by uid {uid}: unicast frames to {mac} go back to their sources",
+    "2b7f9d5c1a6e4c0f8a4e0a7d3c5b9e0c",
+    "A test generator that sends to this MAC gets its frames back. `rawechoctl disarm` ends it at once;\n"
+    "`rawechoctl status` shows the time that is left.",
+)
+LOOPBACK_DISARMED = Event(
+    "loopback_disarmed",
+    "notice",
+    "{interface}: loopback is not armed{hint}: nothing is returned",
+    "2b7f9d5c1a6e4c0f8a4e0a7d3c5b9e0d",
+    "`rawechoctl arm loopback --for 10m` arms it for ten minutes, `loopback_armed = true` in the\n"
+    "configuration from the start.",
+)
+STORM_BREAKER_OPEN = Event(
+    "storm_breaker_open",
+    "warning",
+    "{interface}: {peer} returns what is returned to it: nothing goes back to it for {seconds} s",
+    "2b7f9d5c1a6e4c0f8a4e0a7d3c5b9e0e",
+    "The peer is a loopback too: a frame between the two went round for ever. Disarm one of them\n"
+    "(`rawechoctl disarm`), or set `allow` to the test generator's MAC.",
+)
+STORM_BREAKER_CLOSED = Event("storm_breaker_closed", "notice", "{interface}: frames of {peer} are returned again")
 BRIDGE_PORT = Event(
     "bridge_port",
     "notice",
@@ -128,9 +153,11 @@ FIELDS = {
     "ethertype": "the listener's EtherType",
     "mac": "the interface's MAC address",
     "mtu": "the interface's MTU",
-    "mode": "the listener's mode: `echo` or `hello`",
+    "mode": "the listener's mode: `echo`, `loopback` or `hello`",
     "engine": "what answers",
-    "hint": "what became of an interface that is gone, where that is known",
+    "hint": "more of it, where it is known: what became of an interface that is gone, how long, or why",
+    "peer": "the MAC address at the other end",
+    "seconds": "for how long",
     "bridge": "the bridge that the interface is a port of",
     "problem": "what is wrong, a sentence",
     "config": "where the configuration came from",

@@ -17,7 +17,7 @@ class DropReason(Enum):
         return member
 
     TOO_SHORT = "too_short", "shorter than its headers and the Echo PDU"
-    FOREIGN = "foreign", "another EtherType, or EAPOL of another kind (a real 802.1X exchange)"
+    FOREIGN = "foreign", "another EtherType, EAPOL of a real 802.1X exchange, or (loopback) what the host needs"
     BAD_LENGTH = "bad_length", "the EAPOL body length does not fit the frame"
     BAD_MAGIC = "bad_magic", "the EtherType is ours, the first two octets are not"
     BAD_VERSION = "bad_version", "an Echo PDU of a version that we do not speak"
@@ -31,6 +31,7 @@ class DropReason(Enum):
     TAG_LOST = "tag_lost", 'the kernel took the VLAN tag away; set `tap = "all"` to answer'
     RATE_LIMIT = "rate_limit", "above the listener's `rate_limit`"
     PEER_RATE_LIMIT = "peer_rate_limit", "above `peer_rate_limit` for its source"
+    STORM = "storm", "loopback: the peer is a loopback too, or one of more than can be watched"
     TRANSMIT_ERROR = "transmit_error", "the kernel refused the reply; `transmit_errors` has the errno"
 
 

@@ -20,11 +20,18 @@ MOST_LINES_A_FUNCTION = 25
 ROOMS = (
     ("rawechod", "rawechod.errors", "rawechod.reasons", "rawechod.durations", "rawechod.events"),
     ("rawechod.wire",),
-    ("rawechod.echo.limiter", "rawechod.echo.counters", "rawechod.probe.histogram", "rawechod.probe.statistics"),
+    (
+        "rawechod.echo.limiter",
+        "rawechod.echo.counters",
+        "rawechod.echo.breaker",
+        "rawechod.probe.histogram",
+        "rawechod.probe.statistics",
+    ),
     (
         "rawechod.echo",
         "rawechod.echo.reflector",
         "rawechod.echo.hello",
+        "rawechod.echo.loopback",
         "rawechod.probe",
         "rawechod.probe.session",
     ),
@@ -38,6 +45,9 @@ ROOMS = (
         "rawechod.echo.accelerator",
         "rawechod.echo.kernel_engine",
         "rawechod.echo.engines",
+        "rawechod.echo.arming",
+        "rawechod.echo.storm",
+        "rawechod.echo.modes",
         "rawechod.echo.epoll_engine",
         "rawechod.echo.listener",
     ),
@@ -54,6 +64,7 @@ ROOMS = (
 PURE = (
     *("rawechod.wire", "rawechod.wire.ethernet", "rawechod.wire.eapol", "rawechod.wire.echo"),
     *("rawechod.echo.reflector", "rawechod.echo.hello", "rawechod.echo.limiter", "rawechod.echo.counters"),
+    *("rawechod.echo.loopback", "rawechod.echo.breaker"),
     *("rawechod.probe.session", "rawechod.probe.statistics", "rawechod.probe.histogram"),
     *("rawechod.probe.record", "rawechod.probe.codec", "rawechod.probe.events"),
     *("rawechod.probe.losses", "rawechod.probe.vlan"),

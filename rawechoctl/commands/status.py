@@ -32,12 +32,20 @@ def run(client: Client, _arguments: Namespace, out: Output) -> int:
     return exits.DONE
 
 
+def _arming(listener: Parameters) -> str:
+    if listener["armed"] is None:
+        return ""
+    left = listener["armed_for_s"]
+    armed = "armed" if left is None else f"armed for {render.span(left)} more"
+    return f" ({armed if listener['armed'] else 'not armed'})"
+
+
 def _listener(listener: Parameters, out: Output) -> None:
     state = out.painted(listener["state"], COLOURS[listener["state"]])
     about = [state, listener["ethertype"]]
     if listener["mac"]:
         about += [listener["mac"], f"MTU {listener['mtu']}"]
-    about += [f"mode {listener['mode']}", f"engine {listener['engine']}"]
+    about += [f"mode {listener['mode']}{_arming(listener)}", f"engine {listener['engine']}"]
     out.line(f"\n{out.painted(listener['interface'], output.BOLD)}: {', '.join(about)}")
     dropped = sum(listener["dropped"].values())
     reasons = f" ({render.drops(listener)})" if dropped else ""

@@ -11,11 +11,13 @@ from pydantic import BaseModel, Field, ValidationError
 
 from rawechod import __version__, config_problems, events, journal
 from rawechod.config import Config, Count, Duration, Interval, ReportEvery, Size, Table, Timeout, dump
+from rawechod.control.arming import ArmParameters, DisarmParameters, arm, disarm
 from rawechod.config_problems import ConfigError
 from rawechod.control.authorize import Operators
+from rawechod.control.descriptions import descriptions
 from rawechod.control.connection import Exchange
 from rawechod.control.varlink import INTERFACE, SERVICE, CallError, Parameters
-from rawechod.echo.listener import ListenerStatus
+from rawechod.echo.listener import Listener, ListenerStatus
 from rawechod.errors import InterfaceError, PrivilegeError, RequestError
 from rawechod.probe.events import Arrived, ProbeEvent
 from rawechod.probe.job import Job, Outcome, SeveralResponders
@@ -43,6 +45,9 @@ class Daemon(Protocol):
 
     def listeners(self) -> list[ListenerStatus]:
         """Every listener as it stands."""
+    def loopbacks(self) -> list[Listener]:
+        """The listeners of mode loopback."""
+
 
     def pid(self) -> int:
         """The process."""
@@ -116,13 +121,13 @@ class Methods:
                 "product": "rawechod",
                 "version": __version__,
                 "url": URL,
-                "interfaces": list(_descriptions()),
+                "interfaces": list(descriptions()),
             }
         )
 
     def get_interface_description(self, exchange: Exchange, parameters: DescriptionParameters) -> None:
         """org.varlink.service: an interface's text."""
-        text = _descriptions().get(parameters.interface)
+        text = descriptions().get(parameters.interface)
         if text is None:
             raise CallError(f"{SERVICE}.InterfaceNotFound", interface=parameters.interface)
         exchange.reply({"description": text})
@@ -168,6 +173,14 @@ class Methods:
         """The configuration in force."""
         daemon = self._daemon
         exchange.reply({"path": daemon.config_path(), "config": dump(daemon.configuration())})
+
+    def arm(self, exchange: Exchange, parameters: ArmParameters) -> None:
+        """Let a loopback return frames, for a time."""
+        exchange.reply(arm(self._daemon.loopbacks(), parameters, exchange.peer.uid))
+
+    def disarm(self, exchange: Exchange, parameters: DisarmParameters) -> None:
+        """Let loopbacks return nothing any more."""
+        exchange.reply(disarm(self._daemon.loopbacks(), parameters, exchange.peer.uid))
 
     def reload(self, exchange: Exchange, _: NoParameters) -> None:
         """Read the configuration again."""
@@ -226,40 +239,10 @@ METHODS = {
     f"{INTERFACE}.GetCounters": Method(Methods.get_counters),
     f"{INTERFACE}.GetConfig": Method(Methods.get_config),
     f"{INTERFACE}.Probe": Method(Methods.probe, ProbeParameters, operators_only=True),
+    f"{INTERFACE}.Arm": Method(Methods.arm, ArmParameters, operators_only=True),
+    f"{INTERFACE}.Disarm": Method(Methods.disarm, DisarmParameters, operators_only=True),
     f"{INTERFACE}.Reload": Method(Methods.reload, operators_only=True),
 }
-
-SERVICE_DESCRIPTION = """\
-# The Varlink service interface, provided by every Varlink service
-interface org.varlink.service
-
-method GetInfo() -> (
-  vendor: string,
-  product: string,
-  version: string,
-  url: string,
-  interfaces: []string
-)
-
-method GetInterfaceDescription(interface: string) -> (description: string)
-
-error InterfaceNotFound (interface: string)
-
-error MethodNotFound (method: string)
-
-error MethodNotImplemented (method: string)
-
-error InvalidParameter (parameter: string)
-
-error PermissionDenied ()
-
-error ExpectedMore ()
-"""
-
-
-def _descriptions() -> dict[str, str]:
-    contract = resources.files(__package__).joinpath(f"{INTERFACE}.varlink").read_text()
-    return {SERVICE: SERVICE_DESCRIPTION, INTERFACE: contract}
 
 
 def _unknown(name: str) -> CallError:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from rawechod.echo.breaker import MOST_LOOPS
 from rawechod.echo.counters import MOST_SESSIONS
 from rawechod.echo.limiter import MOST_PEERS
 from rawechod.wire import eapol, echo, ethernet
 
 MOST_ALLOWED = 1024
 """Source MACs in `allow`, for the kernel engine."""
+
+MOST_REFUSED = 8
+"""EtherTypes that loopback mode leaves to the host."""
+HEAD_LENGTH = 14
+"""Octets behind the addresses that the breaker wants to know: three tags and the EtherType."""
 
 CONSTANTS = {
     "MAGIC": echo.MAGIC,
@@ -33,6 +39,9 @@ CONSTANTS = {
     "MOST_PEERS": MOST_PEERS,
     "MOST_SESSIONS": MOST_SESSIONS,
     "MOST_ALLOWED": MOST_ALLOWED,
+    "MOST_LOOPS": MOST_LOOPS,
+    "MOST_REFUSED": MOST_REFUSED,
+    "HEAD_LENGTH": HEAD_LENGTH,
 }
 
 

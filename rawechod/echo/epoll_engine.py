@@ -12,11 +12,14 @@ from typing import NamedTuple
 
 from rawechod.echo import accelerator, native
 from rawechod.echo.accelerator import Accelerator
+from rawechod.echo.breaker import StormBreaker
 from rawechod.echo.counters import Counters
-from rawechod.echo.reflector import Arrival, Instant, Policy, Reflecting, Reply
+from rawechod.echo.reflector import Arrival, Drop, Instant, Policy, Reflecting, Reply
+from rawechod.echo.tracing import Sink
 from rawechod.packet.batch import BATCH, PACKET_OTHERHOST, PACKET_OUTGOING, BatchReceiver, BatchSender, Received
 from rawechod.packet.socket import Options, kernel_drops, open_socket
 from rawechod.reactor import Reactor
+from rawechod.reasons import DropReason
 from rawechod.wire import ethernet
 
 NAME = "epoll"
@@ -33,11 +36,13 @@ class Duty(NamedTuple):
     reflector: Reflecting
     limits: tuple[int, int] | None
     """Frames a second, in all and a peer, for the parts in C; None where they do not know this mode."""
+    breaker: StormBreaker | None = None
+    """Loopback mode's."""
 
     @property
     def fast(self) -> native.Settings | None:
-        """For batch.c, which has no list of sources."""
-        if self.limits is None or self.policy.allow:
+        """For batch.c, which has no list of sources and does not know loopback mode."""
+        if self.limits is None or self.breaker or self.policy.allow:
             return None
         return native.settings(self.policy, *self.limits)
 
@@ -55,6 +60,7 @@ class EpollEngine:
         self._receiver: BatchReceiver | None = None
         self._accelerator: Accelerator | None = None
         self._kernel_drops = 0
+        self._sink: Sink | None = None
         self._expect(duty)
         reactor.register(self._socket.fileno(), self._ready)
 
@@ -77,6 +83,18 @@ class EpollEngine:
         if self._accelerator:
             self._accelerator.flush(self._counters)
 
+    def send(self, frame: bytes) -> None:
+        """Send a frame of our own; one that the kernel refuses is lost."""
+        self._sender.send([frame])
+
+    def survey(self, breaker: StormBreaker) -> None:
+        """Bring the storm breaker up to date; the reflector does that itself."""
+
+    def trace(self, sink: Sink | None) -> None:
+        """Tell of each frame from now on; so long the part in C, which does not, pauses."""
+        self._sink = sink
+        self._expect(self._duty)
+
     def kernel_drops(self) -> int:
         """Frames that found the receive buffer full, since this socket was opened."""
         self._kernel_drops += kernel_drops(self._socket)
@@ -93,7 +111,7 @@ class EpollEngine:
         self._release()
         size = duty.policy.mtu + ethernet.HEADER_LENGTH + ethernet.MOST_TAGS * ethernet.TAG_LENGTH
         fast = duty.fast
-        if fast and accelerator.available():
+        if fast and not self._sink and accelerator.available():
             self._accelerator = Accelerator(self._socket, size, fast)
         else:
             self._receiver = BatchReceiver(self._socket, size)
@@ -139,6 +157,7 @@ class EpollEngine:
             return
         self._counters.received += len(batch)
         replies: list[bytes] = []
+        answers: list[Reply | Drop] = []
         for received in batch:
             now = Instant(time.monotonic_ns(), time.time_ns())
             answer = self._duty.reflector.reflect(received.frame, _arrival(received), now)
@@ -146,9 +165,21 @@ class EpollEngine:
                 replies.append(answer.frame)
             else:
                 self._counters.drop(answer.reason)
+            answers.append(answer)
         refused = self._sender.send(replies)
         self._counters.replied += len(replies) - len(refused)
         self._count_refused(code for _, code in refused)
+        if self._sink:
+            self._tell(self._sink, zip(batch, answers, strict=True), {index for index, _ in refused})
+
+    @staticmethod
+    def _tell(sink: Sink, decided: Iterable[tuple[Received, Reply | Drop]], refused: set[int]) -> None:
+        replies = 0
+        for received, answer in decided:
+            if isinstance(answer, Reply):
+                answer = Drop(DropReason.TRANSMIT_ERROR) if replies in refused else answer  # noqa: PLW2901
+                replies += 1
+            sink(received.frame, _arrival(received), answer)
 
     def _count_refused(self, codes: Iterable[int]) -> None:
         for code in codes:

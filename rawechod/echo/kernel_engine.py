@@ -10,15 +10,20 @@ import os
 import struct
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from rawechod.echo import native
 from rawechod.echo.bpf import Map, Program, UnavailableError
-from rawechod.echo.constants import MOST_ALLOWED
+from rawechod.echo.breaker import MOST_LOOPS, StormBreaker
+from rawechod.echo.constants import HEAD_LENGTH, MOST_ALLOWED
 from rawechod.echo.counters import Counters, SessionTable
+from rawechod.echo.epoll_engine import NAME as EPOLL
 from rawechod.echo.epoll_engine import Duty, EpollEngine
+from rawechod.echo.tracing import Sink
 from rawechod.errors import InterfaceError
 from rawechod.packet.socket import Options
 from rawechod.reactor import Deadline, Reactor
+from rawechod.wire import ethernet
 
 NAME = "ebpf"
 SWEEP_INTERVAL = 5_000_000_000
@@ -28,6 +33,7 @@ SWEEP = 1024
 _KEY = struct.Struct("=I")
 _NUMBER = struct.Struct("=Q")
 _FIRST = _KEY.pack(0)
+_LOOP = struct.Struct(f"=Q{HEAD_LENGTH}s?x")
 _SESSION_KEY_SIZE, _SESSION_SIZE = 16, 16
 
 
@@ -71,13 +77,13 @@ class KernelEngine:
     def adopt_settings(self, duty: Duty) -> None:
         """Write the program's settings anew; raises InterfaceError where it does not know such a listener."""
         if duty.limits is None:
-            raise InterfaceError("the ebpf engine knows the mode echo only")
+            raise InterfaceError("the ebpf engine does not know this mode")
         if len(duty.policy.allow) > MOST_ALLOWED:
             raise InterfaceError(f"the ebpf engine takes {MOST_ALLOWED} MACs in allow")
         # The program sees the tags of frames that a protocol-bound socket does not.
         policy = duty.policy.with_tags()
         offset = time.time_ns() - time.monotonic_ns()
-        settings = native.settings(policy, *duty.limits, clock_offset=offset)
+        settings = native.settings(policy, *duty.limits, clock_offset=offset, breaker=duty.breaker)
         allow = self._program.map("allow")
         for mac in policy.allow:
             allow.update(_NUMBER.pack(int.from_bytes(mac)), b"\1")
@@ -90,6 +96,24 @@ class KernelEngine:
         native.count(self._counters, [new - old for new, old in zip(counts, self._told, strict=True)])
         self._told = counts
         self._rest.flush()
+
+    def send(self, frame: bytes) -> None:
+        """Send a frame of our own; one that the kernel refuses is lost."""
+        self._rest.send(frame)
+
+    def survey(self, breaker: StormBreaker) -> None:
+        """Tell the storm breaker what the program has counted, and the program for whom it is open."""
+        loops = self._program.map("loops")
+        for key in loops.keys(_NUMBER.size, MOST_LOOPS):
+            peer, entry = _NUMBER.unpack(key)[0].to_bytes(6), loops.lookup(key, _LOOP.size)
+            frames, head, _ = _LOOP.unpack(entry or bytes(_LOOP.size))
+            if frames:
+                breaker.count(peer, head, frames)
+                loops.update(key, _LOOP.pack(0, head, peer in breaker.open))
+            elif peer not in breaker.open:
+                loops.delete(key)
+        for peer in breaker.open:
+            loops.update(_NUMBER.pack(int.from_bytes(peer)), _LOOP.pack(0, b"", True))
 
     def kernel_drops(self) -> int:
         """Frames that found the socket's receive buffer full."""

@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from rawechod import events, journal
 from rawechod.config import Echo
 from rawechod.echo import epoll_engine
+from rawechod.echo.arming import Arming
 from rawechod.echo.counters import Counters
 from rawechod.echo.engines import Engine, Kit, new_engine
 from rawechod.echo.epoll_engine import Duty
-from rawechod.echo.hello import HelloReflector
-from rawechod.echo.reflector import Policy, Reflector
+from rawechod.echo.loopback import LoopbackReflector
+from rawechod.echo.modes import new_filter, new_reflector, refused_ethertypes
+from rawechod.echo.reflector import Policy
+from rawechod.echo.storm import StormWatch
 from rawechod.errors import InterfaceError
 from rawechod.link import Link, LinkMonitor
-from rawechod.packet.filter import hello_filter, responder_filter
 from rawechod.packet.socket import Options
 from rawechod.reactor import Reactor
 from rawechod.wire import ethernet
 
 UP, DOWN, ABSENT = "up", "down", "absent"
-REFLECTORS: dict[str, type[Reflector] | type[HelloReflector]] = {"echo": Reflector, "hello": HelloReflector}
-FILTERS = {"echo": responder_filter, "hello": hello_filter}
 TAPPED_BEFORE_PROTOCOLS = frozenset({"bridge", "bond", "team"})
 """On ports of these a socket bound to one EtherType hears nothing but link-local groups."""
 
@@ -42,6 +42,10 @@ class ListenerStatus:
     """What the socket is bound to: `protocol` or `all`."""
     state: str
     """`up`, `down` or `absent`."""
+    armed: bool | None
+    """Loopback mode: whether anything is returned; None in other modes."""
+    armed_for_s: float | None
+    """How long it stays armed, seconds; None where it does not disarm itself."""
     received: int
     replied: int
     dropped: dict[str, int]
@@ -65,20 +69,34 @@ class Listener:
         self._old_kernel_drops = 0
         self._bridge = ""
         self._ethertype = ethernet.ETHERTYPES[settings.ethertype]
-        self._reflector = REFLECTORS[settings.mode](
-            Policy(self._ethertype, ethernet.ZERO, 0), settings.rate_limit, settings.peer_rate_limit
-        )
+        self._reflector = new_reflector(settings, Policy(self._ethertype, ethernet.ZERO, 0))
+        self.arming = Arming(reactor, settings, self._arming_changed)
+        self._storm_watch: StormWatch | None = None
+        self._links: LinkMonitor | None = None
 
     def follow(self, links: LinkMonitor) -> None:
         """Bring the engine in line with the interface as it is now; raises PrivilegeError."""
         link = links.by_name(self.settings.interface)
-        before, self._link = self._link, link
+        before, self._link, self._links = self._link, link, links
         if link != before or not self._engine:
             self._follow(before, link)
-        self._set_state(UP if self._engine and link and link.up else DOWN if link else ABSENT, before, links)
+        fit = self._engine or (not self.arming.armed and not self._problem)
+        self._set_state(UP if fit and link and link.up else DOWN if link else ABSENT, before, links)
+
+    def arm(self, duration: int, uid: int) -> None:
+        """Loopback mode: return frames for so many nanoseconds."""
+        link = self._link
+        self.arming.arm(duration, uid, ethernet.format_mac(link.mac) if link and link.mac else "its MAC")
 
     def close(self) -> None:
-        """Stop answering."""
+        """Stop, for good."""
+        self.arming.close()
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._storm_watch:
+            self._storm_watch.close()
+        self._storm_watch = None
         if self._engine:
             self._old_kernel_drops += self._engine.kernel_drops()
             self._engine.close()
@@ -101,6 +119,8 @@ class Listener:
             engine=self._engine_name,
             tap=self._tap(link),
             state=self.state,
+            armed=self.arming.armed if self.arming.needed else None,
+            armed_for_s=self.arming.remaining,
             received=counters.received,
             replied=counters.replied,
             dropped=counters.dropped,
@@ -111,17 +131,27 @@ class Listener:
 
     @property
     def _engine_name(self) -> str:
-        return self._engine.name if self._engine else epoll_engine.NAME
+        return self._engine.name if self._engine else "none" if not self.arming.armed else epoll_engine.NAME
+
+    def _arming_changed(self) -> None:
+        if not self.arming.armed:
+            self._stop()
+        if self._links:
+            self.follow(self._links)
 
     def _follow(self, before: Link | None, link: Link | None) -> None:
         if link is None or not link.ethernet:
-            self.close()
+            self._stop()
             self._problem = "it does not speak Ethernet" if link else ""
+            return
+        if not self.arming.armed:
+            self._stop()
+            self._problem = self._engine_note = ""
             return
         if self._engine and before and self._same_socket(before, link):
             self._engine.adopt(self._duty(link))
             return
-        self.close()
+        self._stop()
         self._problem = self._engine_note = ""
         try:
             kit = Kit(self._reactor, link.ifindex, self._options(link), self._duty(link), self._counters)
@@ -129,6 +159,9 @@ class Listener:
         except InterfaceError as error:
             self._problem = str(error)  # Gone or renamed meanwhile: rtnetlink is about to tell.
             return
+        if isinstance(self._reflector, LoopbackReflector):
+            name = self.settings.interface
+            self._storm_watch = StormWatch(self._reactor, name, self._engine, self._reflector)
         if problem:
             self._engine_note = f"the epoll engine answers: {problem}"
             journal.emit(
@@ -161,8 +194,9 @@ class Listener:
         settings = self.settings
         policy = self._policy(link)
         self._reflector.adopt(policy)
-        limits = (settings.rate_limit, settings.peer_rate_limit) if settings.mode == "echo" else None
-        return Duty(policy, self._reflector, limits)
+        limits = (settings.rate_limit, settings.peer_rate_limit) if settings.mode != "hello" else None
+        breaker = self._reflector.breaker if isinstance(self._reflector, LoopbackReflector) else None
+        return Duty(policy, self._reflector, limits, breaker)
 
     def _policy(self, link: Link) -> Policy:
         return Policy(
@@ -172,12 +206,13 @@ class Listener:
             loopback_device=link.loopback,
             protocol_bound=self._tap(link) == "protocol",
             allow=frozenset(self.settings.allow),
+            refused=refused_ethertypes(self.settings),
         )
 
     def _options(self, link: Link) -> Options:
         return Options(
             ethertype=self._ethertype if self._tap(link) == "protocol" else ethernet.ETH_P_ALL,
-            filter=FILTERS[self.settings.mode](self._ethertype),
+            filter=new_filter(self.settings),
             domain=self.settings.domain,
             join_pae_group=self._ethertype in (ethernet.ETH_P_ALL, ethernet.ETH_P_PAE) and not link.loopback,
             promiscuous=self.settings.promiscuous,
@@ -196,7 +231,9 @@ class Listener:
         self._follow_bridge(links, fields)
 
     def _tell_state(self, state: str, fields: dict[str, str], before: Link | None, links: LinkMonitor) -> None:
-        if state == UP:
+        if state == UP and not self.arming.armed:
+            journal.emit(events.LOOPBACK_DISARMED, interface=fields["interface"], hint="")
+        elif state == UP:
             journal.emit(events.LISTENER_UP, **fields, mode=self.settings.mode, engine=self._engine_name)
         elif self._problem and state == DOWN:
             journal.emit(events.LISTENER_UNFIT, **fields, problem=self._problem)

@@ -6,6 +6,8 @@ import ctypes
 from importlib import machinery
 from pathlib import Path
 
+from rawechod.echo.breaker import StormBreaker
+from rawechod.echo.constants import MOST_REFUSED
 from rawechod.echo.counters import Counters
 from rawechod.echo.limiter import Limiter
 from rawechod.echo.reflector import Policy
@@ -16,13 +18,15 @@ HERE = Path(__file__).parent
 VERDICTS: tuple[DropReason | None, ...] = (
     None,
     None,
+    None,
     DropReason.TOO_LONG,
     DropReason.TAG_LOST,
     DropReason.PEER_RATE_LIMIT,
     DropReason.RATE_LIMIT,
+    DropReason.STORM,
 )
 """`enum re_verdict` of reflect.h."""
-PASS, REPLY = 0, 1
+PASS, REPLY, RETURN = 0, 1, 2
 
 
 class Settings(ctypes.Structure):
@@ -41,12 +45,21 @@ class Settings(ctypes.Structure):
         ("loopback_device", ctypes.c_uint8),
         ("allow_listed", ctypes.c_uint8),
         ("protocol_bound", ctypes.c_uint8),
-        ("reserved", ctypes.c_uint8 * 6),
+        ("loopback", ctypes.c_uint8),
+        ("reserved", ctypes.c_uint8),
+        ("session", ctypes.c_uint32),
+        ("refused", ctypes.c_uint16 * MOST_REFUSED),
     )
 
 
-def settings(policy: Policy, rate_limit: int, peer_rate_limit: int, clock_offset: int = 0) -> Settings:
-    """A listener's policy and limits as C reads them."""
+def settings(
+    policy: Policy,
+    rate_limit: int,
+    peer_rate_limit: int,
+    clock_offset: int = 0,
+    breaker: StormBreaker | None = None,
+) -> Settings:
+    """A listener's policy and limits as C reads them; the breaker is loopback mode's."""
     listener, peer = Limiter(rate_limit), Limiter(peer_rate_limit)
     return Settings(
         mac=int.from_bytes(policy.own_mac),
@@ -61,13 +74,16 @@ def settings(policy: Policy, rate_limit: int, peer_rate_limit: int, clock_offset
         loopback_device=policy.loopback_device,
         allow_listed=bool(policy.allow),
         protocol_bound=policy.protocol_bound,
+        loopback=breaker is not None,
+        session=breaker.session if breaker else 0,
+        refused=(ctypes.c_uint16 * MOST_REFUSED)(*sorted(policy.refused)),
     )
 
 
 def count(counters: Counters, verdicts: list[int]) -> None:
     """Add what C decided, frames for each verdict; what it left to the reflector is counted there."""
     counters.received += sum(verdicts) - verdicts[PASS]
-    counters.replied += verdicts[REPLY]
+    counters.replied += verdicts[REPLY] + verdicts[RETURN]
     for reason, frames in zip(VERDICTS, verdicts, strict=True):
         if reason and frames:
             counters.drop(reason, frames)

@@ -64,6 +64,22 @@ struct {
 	__type(value, __u8);
 } allow SEC(".maps");
 
+/* loopback mode: peers, and what they sent since the daemon looked; it deletes those that fell silent */
+struct loop {
+	__u64 frames;
+	__u8 head[RE_HEAD_LENGTH]; /* of one of its frames: what is behind the addresses */
+	__u8 open;                 /* the storm breaker is: nothing is returned */
+	__u8 zero;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, RE_MOST_LOOPS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, struct loop);
+} loops SEC(".maps");
+
 RE_INLINE int re_allowed(void *tables, __u64 mac)
 {
 	return bpf_map_lookup_elem(&allow, &mac) != 0;
@@ -121,6 +137,21 @@ RE_INLINE int re_admit_peer(void *tables, const struct re_settings *settings, __
 	return take_from_bucket(1, now, settings->peer_cost, settings->peer_tolerance);
 }
 
+RE_INLINE enum re_verdict re_admit_loop(void *tables, const struct re_frame *frame, __u64 mac)
+{
+	struct loop *loop = bpf_map_lookup_elem(&loops, &mac), fresh = {.frames = 1};
+
+	if (loop) {
+		__sync_fetch_and_add(&loop->frames, 1);
+		return loop->open ? RE_STORM : RE_RETURN;
+	}
+	if (frame->data + 12 + RE_HEAD_LENGTH > frame->end)
+		return RE_PASS;
+	__builtin_memcpy(fresh.head, frame->data + 12, RE_HEAD_LENGTH);
+	/* Full: too many to watch. Another CPU was quicker: this frame is lost, once. */
+	return bpf_map_update_elem(&loops, &mac, &fresh, BPF_NOEXIST) ? RE_STORM : RE_RETURN;
+}
+
 SEC("xdp")
 int reflect(struct xdp_md *context)
 {
@@ -144,6 +175,8 @@ int reflect(struct xdp_md *context)
 	count = bpf_map_lookup_elem(&verdicts, &verdict);
 	if (count)
 		*count += 1;
+	if (verdict == RE_RETURN)
+		return XDP_TX;
 	if (verdict != RE_REPLY)
 		return XDP_DROP;
 	re_put_u64(pdu + RE_T3_OFFSET, bpf_ktime_get_ns() + settings->clock_offset);

@@ -1,10 +1,11 @@
 /* The responder's fast path in C: one policy for the batch engine (batch.c) and for the kernel (reflect.bpf.c).
  *
- * It decides on valid echo requests to us and on nothing else. Every other frame is left (RE_PASS) to
- * reflector.py, which knows all the reasons and counts them; the two must agree, and the tests send the same
- * frames through all of them. The constants come from rawechod/wire, by way of the generated constants.h.
+ * It decides on valid echo requests to us (in loopback mode: on frames to be returned) and on nothing else. Every
+ * other frame is left (RE_PASS) to reflector.py or loopback.py, which know all the reasons and count them; they
+ * must agree, and the tests send the same frames through all of them. The constants come from rawechod/wire, by way of the generated constants.h.
  *
- * Who includes this defines RE_TAGS_IN_OCTETS and provides the tables: re_allowed, re_count_session, re_admit_peer, re_admit.
+ * Who includes this defines RE_TAGS_IN_OCTETS and provides the tables: re_allowed, re_count_session, re_admit_peer, re_admit,
+ * re_admit_loop.
  */
 #ifndef RAWECHO_REFLECT_H
 #define RAWECHO_REFLECT_H
@@ -16,7 +17,17 @@
 #define RE_INLINE static inline __attribute__((always_inline))
 
 /* What becomes of a frame. From RE_TOO_LONG on each is a drop reason. */
-enum re_verdict { RE_PASS, RE_REPLY, RE_TOO_LONG, RE_TAG_LOST, RE_PEER_RATE_LIMIT, RE_RATE_LIMIT, RE_VERDICTS };
+enum re_verdict {
+	RE_PASS,
+	RE_REPLY,  /* a request has become its reply, but for t3 */
+	RE_RETURN, /* loopback mode: a frame has its addresses swapped */
+	RE_TOO_LONG,
+	RE_TAG_LOST,
+	RE_PEER_RATE_LIMIT,
+	RE_RATE_LIMIT,
+	RE_STORM,
+	RE_VERDICTS,
+};
 
 /* Written by the daemon; native.py has its layout. */
 struct re_settings {
@@ -32,7 +43,10 @@ struct re_settings {
 	__u8 loopback_device; /* addresses are zero there */
 	__u8 allow_listed;    /* only some sources are answered */
 	__u8 protocol_bound;  /* the tag of a frame for another host is gone */
-	__u8 reserved[6];
+	__u8 loopback;        /* mode "loopback", else "echo" */
+	__u8 reserved;
+	__u32 session;        /* loopback: that of the storm breaker's questions */
+	__u16 refused[RE_MOST_REFUSED]; /* loopback: EtherTypes that the host needs */
 };
 
 /* What is known of a frame beside its octets. */
@@ -50,6 +64,7 @@ RE_INLINE int re_allowed(void *tables, __u64 mac);
 RE_INLINE __u32 re_count_session(void *tables, __u64 mac, __u32 session, __u64 now);
 RE_INLINE int re_admit_peer(void *tables, const struct re_settings *settings, __u64 mac, __u64 now);
 RE_INLINE int re_admit(void *tables, const struct re_settings *settings, __u64 now);
+RE_INLINE enum re_verdict re_admit_loop(void *tables, const struct re_frame *frame, __u64 mac);
 
 RE_INLINE __u16 re_u16(const __u8 *p) { return (__u16)(p[0] << 8 | p[1]); }
 
@@ -77,46 +92,94 @@ RE_INLINE __u64 re_next_due(__u64 due, __u64 now, __u64 cost, __u64 tolerance)
 	return due - now > tolerance ? 0 : due + cost;
 }
 
-/* The Echo PDU behind the tags, the EtherType and the envelope; 0 where there is none that we answer. */
-RE_INLINE __u8 *re_find_pdu(const struct re_frame *frame, const struct re_settings *settings)
-{
-	__u8 *at = frame->data + 12, *end = frame->end;
-	__u16 ethertype, length;
-	__u32 before;
-	int tag;
+/* The finders tell whether there is anything; comparing `*found` with 0 would take the kernel CAP_PERFMON. */
 
-	if (at + 2 > end)
+/* What is behind the tags and the EtherType. */
+RE_INLINE int re_find_body(const struct re_frame *frame, __u16 *ethertype, __u32 *tags, __u8 **found)
+{
+	__u8 *at = frame->data + 12;
+
+	if (at + 2 > frame->end)
 		return 0;
-	ethertype = re_u16(at);
+	*ethertype = re_u16(at);
 #pragma GCC unroll 3
-	for (tag = 0; tag < RE_TAGS_IN_OCTETS; tag++) {
-		if (ethertype != RE_TPID_C && ethertype != RE_TPID_S)
+	for (*tags = 0; *tags < RE_TAGS_IN_OCTETS; ++*tags) {
+		if (*ethertype != RE_TPID_C && *ethertype != RE_TPID_S)
 			break;
 		at += RE_TAG_LENGTH;
-		if (at + 2 > end)
+		if (at + 2 > frame->end)
 			return 0;
-		ethertype = re_u16(at);
+		*ethertype = re_u16(at);
 	}
-	at += 2;
+	*found = at + 2;
+	return 1;
+}
+
+/* The Echo PDU in there, behind the envelope where there is one. */
+RE_INLINE int
+re_find_pdu(const struct re_frame *frame, __u8 *at, __u16 ethertype, __u32 tags, __u8 **found)
+{
+	/* Counted, not at - frame->data: subtracting pointers takes it too. */
+	__u32 before = RE_HEADER_LENGTH + tags * RE_TAG_LENGTH + RE_EAPOL_LENGTH;
+	__u16 length;
+
 	if (ethertype < RE_SMALLEST_ETHERTYPE)
 		return 0;
-	if (settings->ethertype != RE_ETH_P_ALL && settings->ethertype != ethertype)
-		return 0;
 	if (ethertype == RE_ETH_P_PAE) {
-		if (at + RE_EAPOL_LENGTH > end || at[1] != RE_EAPOL_TYPE)
+		if (at + RE_EAPOL_LENGTH > frame->end || at[1] != RE_EAPOL_TYPE)
 			return 0;
 		length = re_u16(at + 2);
 		at += RE_EAPOL_LENGTH;
-		/* Counted, not at - frame->data: subtracting pointers takes the kernel CAP_PERFMON. */
-		before = RE_HEADER_LENGTH + (__u32)tag * RE_TAG_LENGTH + RE_EAPOL_LENGTH;
 		if (length < RE_PDU_LENGTH || length > frame->length - before)
 			return 0;
 	}
-	if (at + RE_PDU_LENGTH > end)
+	if (at + RE_PDU_LENGTH > frame->end)
 		return 0;
-	if (re_u16(at) != RE_MAGIC || at[2] != RE_VERSION || at[RE_OP_OFFSET] != RE_REQUEST)
-		return 0;
-	return at;
+	*found = at;
+	return re_u16(at) == RE_MAGIC && at[2] == RE_VERSION;
+}
+
+RE_INLINE int re_is_refused(const struct re_settings *settings, __u16 ethertype)
+{
+	int index;
+
+#pragma GCC unroll 8
+	for (index = 0; index < RE_MOST_REFUSED; index++)
+		if (ethertype == settings->refused[index])
+			return 1;
+	return 0;
+}
+
+/* RE_REPLY to a request at `*pdu`, RE_RETURN for whatever loopback mode returns, else RE_PASS; only the addresses
+ * and the limits are not looked at. Of Echo PDUs loopback mode lets replies pass by, and the breaker's own
+ * questions, which are for the daemon. */
+RE_INLINE enum re_verdict
+re_classify(const struct re_frame *frame, const struct re_settings *settings, __u8 **pdu)
+{
+	__u16 ethertype;
+	__u32 tags;
+	__u8 *body;
+	int has_pdu;
+
+	if (!re_find_body(frame, &ethertype, &tags, &body))
+		return RE_PASS;
+	if (settings->ethertype != RE_ETH_P_ALL && settings->ethertype != ethertype)
+		return RE_PASS;
+	has_pdu = re_find_pdu(frame, body, ethertype, tags, pdu);
+	if (!settings->loopback)
+		return has_pdu && (*pdu)[RE_OP_OFFSET] == RE_REQUEST ? RE_REPLY : RE_PASS;
+	if (re_is_refused(settings, ethertype))
+		return RE_PASS;
+	if (!has_pdu)
+		return RE_RETURN;
+	if ((*pdu)[RE_OP_OFFSET] == RE_OP_REPLY || re_u32(*pdu + RE_SESSION_OFFSET) == settings->session)
+		return RE_PASS;
+	return RE_RETURN;
+}
+
+RE_INLINE int re_is_our_group(const struct re_settings *settings, __u64 dst)
+{
+	return dst == RE_BROADCAST || (settings->pae_group && dst == RE_PAE_GROUP);
 }
 
 /* Whether a request from `src` to `dst` is ours to answer. */
@@ -128,7 +191,7 @@ RE_INLINE int re_is_for_us(void *tables, const struct re_settings *settings, __u
 		return 0;
 	if (!settings->loopback_device && (src == 0 || src == settings->mac))
 		return 0;
-	if (dst != settings->mac && dst != RE_BROADCAST && !(settings->pae_group && dst == RE_PAE_GROUP))
+	if (dst != settings->mac && (settings->loopback || !re_is_our_group(settings, dst)))
 		return 0;
 	return !settings->allow_listed || re_allowed(tables, src);
 }
@@ -149,35 +212,42 @@ RE_INLINE void re_write_mac(__u8 *p, __u64 mac)
 	re_put_u32(p + 2, (__u32)mac);
 }
 
-/* Decide on a frame; RE_REPLY has turned its octets into the reply, but for t3. `*pdu` is the PDU then. */
+/* Decide on a frame, and turn its octets into what goes back; with RE_REPLY `*pdu` is the PDU, for t3. */
 RE_INLINE enum re_verdict
 re_decide(void *tables, const struct re_settings *settings, struct re_frame *frame, __u8 **pdu)
 {
-	__u32 responder_seq;
+	enum re_verdict verdict = re_classify(frame, settings, pdu), loop = RE_RETURN;
+	__u32 responder_seq = 0;
 	__u64 dst, src;
 
-	*pdu = re_find_pdu(frame, settings);
-	if (!*pdu)
+	if (verdict == RE_PASS)
 		return RE_PASS;
 	dst = re_mac(frame->data);
 	src = re_mac(frame->data + 6);
 	if (!re_is_for_us(tables, settings, dst, src))
 		return RE_PASS;
-	responder_seq = re_count_session(tables, src, re_u32(*pdu + RE_SESSION_OFFSET), frame->monotonic);
+	if (verdict == RE_REPLY)
+		responder_seq = re_count_session(tables, src, re_u32(*pdu + RE_SESSION_OFFSET), frame->monotonic);
 	if (!re_is_sendable(frame, settings))
 		return RE_TOO_LONG;
 	if (settings->protocol_bound && frame->other_host)
 		return RE_TAG_LOST;
+	if (verdict == RE_RETURN)
+		loop = re_admit_loop(tables, frame, src);
+	if (loop != RE_RETURN)
+		return loop;
 	if (settings->peer_cost && !re_admit_peer(tables, settings, src, frame->monotonic))
 		return RE_PEER_RATE_LIMIT;
 	if (settings->cost && !re_admit(tables, settings, frame->monotonic))
 		return RE_RATE_LIMIT;
 	re_write_mac(frame->data, src);
 	re_write_mac(frame->data + 6, settings->mac);
-	(*pdu)[RE_OP_OFFSET] = RE_OP_REPLY;
-	re_put_u32(*pdu + RE_RESPONDER_SEQ_OFFSET, responder_seq);
-	re_put_u64(*pdu + RE_T2_OFFSET, frame->received_at);
-	return RE_REPLY;
+	if (verdict == RE_REPLY) {
+		(*pdu)[RE_OP_OFFSET] = RE_OP_REPLY;
+		re_put_u32(*pdu + RE_RESPONDER_SEQ_OFFSET, responder_seq);
+		re_put_u64(*pdu + RE_T2_OFFSET, frame->received_at);
+	}
+	return verdict;
 }
 
 #endif

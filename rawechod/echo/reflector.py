@@ -47,6 +47,8 @@ class Policy:
     """The socket is bound to the EtherType: the tag of a frame marked OTHERHOST is gone."""
     allow: frozenset[bytes] = frozenset()
     """Source MACs; empty = any."""
+    refused: frozenset[int] = frozenset()
+    """EtherTypes that loopback mode leaves to the host."""
 
     def with_tags(self) -> Policy:
         """The same for whoever sees every tag, whatever the socket is bound to."""
@@ -139,7 +141,7 @@ class Reflector:
     def _limit(self, request: echo.EchoFrame, arrival: Arrival, now: int) -> DropReason | None:
         """Why a valid request is not answered, if it isn't."""
         policy, header = self.policy, request.header
-        if _length_on_the_wire(arrival) > _longest(header, arrival, policy.mtu):
+        if is_too_long(header, arrival, policy.mtu):
             return DropReason.TOO_LONG
         # Addressed to us or to a group, and yet marked as somebody else's: it had a tag.
         if policy.protocol_bound and arrival.other_host:
@@ -162,12 +164,9 @@ class Reflector:
         return bytes(reply)
 
 
-def _length_on_the_wire(arrival: Arrival) -> int:
-    return arrival.length + (ethernet.TAG_LENGTH if arrival.tag else 0)
-
-
-def _longest(header: ethernet.Header, arrival: Arrival, mtu: int) -> int:
-    """What the kernel sends on a packet socket: above the MTU it gives room for a C-tag alone."""
+def is_too_long(header: ethernet.Header, arrival: Arrival, mtu: int) -> bool:
+    """Whether the kernel would not send it back: above the MTU it gives room for a C-tag alone."""
     tags = (arrival.tag, *header.tags) if arrival.tag else header.tags
     room = ethernet.TAG_LENGTH if tags and tags[0].tpid == ethernet.TPID_C else 0
-    return mtu + ethernet.HEADER_LENGTH + room
+    length = arrival.length + (ethernet.TAG_LENGTH if arrival.tag else 0)
+    return length > mtu + ethernet.HEADER_LENGTH + room

@@ -87,6 +87,16 @@ def responder_filter(ethertype: int) -> bytes:
     return _assemble((Check(LD_HALF, 0, ethertype),))
 
 
+def loopback_filter(ethertype: int, refused: frozenset[int]) -> bytes:
+    """What a loopback hears: its EtherType, or with ETH_P_ALL every one but those."""
+    if ethertype != ethernet.ETH_P_ALL:
+        return responder_filter(ethertype)
+    program = _find_ethertype()
+    program += [(JUMP_EQUAL, len(refused) - index, 0, number) for index, number in enumerate(sorted(refused))]
+    program += [(RETURN, 0, 0, WHOLE_FRAME), (RETURN, 0, 0, 0)]
+    return b"".join(_INSTRUCTION.pack(*instruction) for instruction in program)
+
+
 def hello_filter(ethertype: int) -> bytes | None:
     """What the tutorial's server and client hear; None = everything."""
     return None if ethertype == ethernet.ETH_P_ALL else responder_filter(ethertype)

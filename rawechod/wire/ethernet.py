@@ -31,6 +31,16 @@ ETH_P_802_EX1 = 0x88B5
 ETHERTYPES = {"ETH_P_ALL": ETH_P_ALL, "ETH_P_PAE": ETH_P_PAE, "ETH_P_802_EX1": ETH_P_802_EX1}
 """The names that the configuration and the command line know."""
 
+HOST_ETHERTYPES = {
+    "ETH_P_IP": 0x0800,
+    "ETH_P_ARP": 0x0806,
+    "ETH_P_IPV6": 0x86DD,
+    "ETH_P_SLOW": 0x8809,
+    "ETH_P_PAE": ETH_P_PAE,
+    "ETH_P_LLDP": 0x88CC,
+}
+"""What a host itself needs: IP, its neighbours, LACP, 802.1X, LLDP."""
+
 SMALLEST_ETHERTYPE = 0x0600
 """Below this the field is an IEEE 802.3 length."""
 

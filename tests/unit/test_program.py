@@ -89,7 +89,7 @@ class Bench:
     def reason(self) -> DropReason:
         """The only reason that was counted since the last call."""
         counts = self.program.map("verdicts")
-        keys = [struct.pack("=I", verdict) for verdict in range(native.REPLY + 1, len(native.VERDICTS))]
+        keys = [struct.pack("=I", verdict) for verdict in range(native.RETURN + 1, len(native.VERDICTS))]
         (found,) = [key for key in keys if counts.lookup_sum(key)]
         counts.update(found, bytes(8 * self.program._library.libbpf_num_possible_cpus()))
         reason = native.VERDICTS[int.from_bytes(found, sys.byteorder)]

@@ -1,0 +1,93 @@
+"""`mode = "loopback"`: every unicast frame to our own MAC goes back, addresses swapped. PURE."""
+
+from __future__ import annotations
+
+from rawechod.echo.breaker import StormBreaker
+from rawechod.echo.limiter import Limiter, PeerLimiter
+from rawechod.echo.reflector import Arrival, Drop, Instant, Policy, Reply, is_too_long
+from rawechod.reasons import DropReason, MalformedFrameError
+from rawechod.wire import echo, ethernet
+
+
+class LoopbackReflector:
+    """The soft loopback plug for other people's test generators."""
+
+    def __init__(
+        self, policy: Policy, breaker: StormBreaker, rate_limit: int = 0, peer_rate_limit: int = 0
+    ) -> None:
+        self.policy = policy
+        self.breaker = breaker
+        self._limiter = Limiter(rate_limit)
+        self._peers = PeerLimiter(peer_rate_limit)
+
+    def adopt(self, policy: Policy) -> None:
+        """Follow a change of the interface; limits go on."""
+        self.policy = policy
+
+    def reflect(self, frame: bytes, arrival: Arrival, now: Instant) -> Reply | Drop:
+        """Decide on one frame."""
+        if arrival.outgoing:
+            return Drop(DropReason.OWN_FRAME)
+        try:
+            header = ethernet.decode_header(frame)
+        except MalformedFrameError as error:
+            return Drop(error.reason)
+        refusal = self._refusal(header) or self._echo(frame, arrival, now) or self._limit(header, arrival, now)
+        if refusal:
+            return Drop(refusal)
+        tag = arrival.tag.encode() if arrival.tag else b""
+        return Reply(header.src + self.policy.own_mac + tag + frame[12:])
+
+    def _refusal(self, header: ethernet.Header) -> DropReason | None:
+        """Why this is no frame to return, by its addresses and its EtherType."""
+        policy = self.policy
+        if policy.ethertype not in (ethernet.ETH_P_ALL, header.ethertype) or header.ethertype in policy.refused:
+            return DropReason.FOREIGN
+        if header.src == policy.own_mac:
+            return DropReason.OWN_FRAME
+        if header.src == ethernet.ZERO or ethernet.is_group(header.src):
+            return DropReason.BAD_SOURCE
+        if header.dst != policy.own_mac:
+            return DropReason.NOT_FOR_US
+        if policy.allow and header.src not in policy.allow:
+            return DropReason.NOT_ALLOWED
+        return None
+
+    def _echo(self, frame: bytes, arrival: Arrival, now: Instant) -> DropReason | None:
+        """Echo replies pass by; a question of the breaker that came back says what its peer is."""
+        try:
+            found = echo.decode_frame(frame.ljust(arrival.length, b"\0"))
+        except MalformedFrameError:
+            return None
+        if found.pdu.op == echo.REPLY:
+            return DropReason.REPLY
+        if found.pdu.session == self.breaker.session:
+            self.breaker.returned(found.header.src, now.monotonic)
+            return DropReason.STORM
+        return None
+
+    def _limit(self, header: ethernet.Header, arrival: Arrival, now: Instant) -> DropReason | None:
+        """Why a frame for us is not returned, if it isn't."""
+        if is_too_long(header, arrival, self.policy.mtu):
+            return DropReason.TOO_LONG
+        if self.policy.protocol_bound and arrival.other_host:
+            return DropReason.TAG_LOST
+        tags = (arrival.tag, *header.tags) if arrival.tag else header.tags
+        head = ethernet.encode_header(ethernet.Header(b"", b"", tags, header.ethertype))
+        if not self.breaker.admits(header.src, head):
+            return DropReason.STORM
+        if not self._peers.admits(header.src, now.monotonic):
+            return DropReason.PEER_RATE_LIMIT
+        if not self._limiter.admits(now.monotonic):
+            return DropReason.RATE_LIMIT
+        return None
+
+
+def question(head: bytes, peer: bytes, own_mac: bytes, session: int, seq: int) -> bytes:
+    """The breaker's echo request to a peer, behind the tags and the EtherType of its own frames."""
+    theirs = ethernet.decode_header(bytes(12) + head)
+    has_ethertype = theirs.ethertype >= ethernet.SMALLEST_ETHERTYPE and theirs.ethertype not in ethernet.TPIDS
+    ethertype = theirs.ethertype if has_ethertype else ethernet.ETH_P_802_EX1
+    header = ethernet.Header(peer, own_mac, theirs.tags, ethertype)
+    pdu = echo.EchoPdu(echo.REQUEST, session, seq, t1=0)
+    return echo.encode_frame(header, pdu).ljust(ethernet.MINIMUM_FRAME, b"\0")
