@@ -19,6 +19,7 @@ def _probe(command: argparse.ArgumentParser) -> None:
     add("--duration", metavar="TIME", help="probe for this time, however many requests that takes")
     add("--rate", type=_rate, metavar="N", help="requests a second, instead of an interval")
     add("-f", "--flood", action="store_true", help="as fast as answers come, 64 requests ahead; needs a target")
+    add("--one-way", action="store_true", help="one-way delays too, as wrong as the two clocks are apart")
     add("--until-reply", action="store_true", help="end with the first reply")
     add("--vlan", metavar="VID", help="with a VLAN tag; OUTER.INNER for two")
     add("--pcp", type=_whole, metavar="N", help="priority in the tag, 0 to 7")

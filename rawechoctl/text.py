@@ -68,13 +68,7 @@ def _summary(out: Output, summary: Body) -> None:
     out.line(", ".join(counts))
     for name, count in summary["send_errors"].items():
         out.line(f"{count} not sent: {name}")
-    rtt = summary["rtt_ns"]
-    if rtt:
-        out.line(f"rtt min/avg/max/mdev = {_row(rtt, 'min', 'mean', 'max', 'stddev')} ms")
-        out.line(f"rtt p50/p90/p99/p99.9 = {_row(rtt, 'p50', 'p90', 'p99', 'p999')} ms")
-    residence = summary["residence_ns"]
-    if residence:
-        out.line(f"inside the responder, not in rtt: avg {milliseconds(residence['mean'])} ms")
+    _times(out, summary)
     if summary["lost_forward"] or summary["lost_backward"]:
         out.line(f"lost on the way there {summary['lost_forward']}, on the way back {summary['lost_backward']}")
     if summary["longest_loss_run"] > 1:
@@ -84,6 +78,19 @@ def _summary(out: Output, summary: Body) -> None:
             out.line(f"{one['mac']}: {one['received']} received, {one['duplicates']} duplicates")
     for note in summary["notes"]:
         out.line(f"note: {note}")
+
+
+def _times(out: Output, summary: Body) -> None:
+    rtt = summary["rtt_ns"]
+    if rtt:
+        out.line(f"rtt min/avg/max/mdev = {_row(rtt, 'min', 'mean', 'max', 'stddev')} ms")
+        out.line(f"rtt p50/p90/p99/p99.9 = {_row(rtt, 'p50', 'p90', 'p99', 'p999')} ms")
+    residence = summary["residence_ns"]
+    if residence:
+        out.line(f"inside the responder, not in rtt: avg {milliseconds(residence['mean'])} ms")
+    for way, name in (("there", "forward_ns"), ("back", "backward_ns")):
+        if summary[name]:
+            out.line(f"one way {way} min/avg/max/mdev = {_row(summary[name], 'min', 'mean', 'max', 'stddev')} ms")
 
 
 def _row(values: Body, *names: str) -> str:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from importlib import resources
 from typing import Annotated, Any, NamedTuple, Protocol
 
 from pydantic import BaseModel, Field, ValidationError
 
 from rawechod import __version__, config_problems, events, journal
 from rawechod.config import Config, Count, Duration, Interval, ReportEvery, Size, Table, Timeout, dump
-from rawechod.control.arming import ArmParameters, DisarmParameters, arm, disarm
 from rawechod.config_problems import ConfigError
+from rawechod.control.arming import ArmParameters, DisarmParameters, arm, disarm
 from rawechod.control.authorize import Operators
-from rawechod.control.descriptions import descriptions
 from rawechod.control.connection import Exchange
+from rawechod.control.descriptions import descriptions
+from rawechod.control.tracing import JudgeParameters, TraceParameters, judge, trace
 from rawechod.control.varlink import INTERFACE, SERVICE, CallError, Parameters
 from rawechod.echo.listener import Listener, ListenerStatus
+from rawechod.echo.tracing import Tracer
 from rawechod.errors import InterfaceError, PrivilegeError, RequestError
 from rawechod.probe.events import Arrived, ProbeEvent
 from rawechod.probe.job import Job, Outcome, SeveralResponders
@@ -30,6 +31,7 @@ class Daemon(Protocol):
     """What the methods need of the daemon."""
 
     prober: Prober
+    tracer: Tracer
 
     def uptime(self) -> float:
         """Seconds."""
@@ -45,9 +47,12 @@ class Daemon(Protocol):
 
     def listeners(self) -> list[ListenerStatus]:
         """Every listener as it stands."""
+
+    def responders(self) -> list[Listener]:
+        """All listeners themselves."""
+
     def loopbacks(self) -> list[Listener]:
         """The listeners of mode loopback."""
-
 
     def pid(self) -> int:
         """The process."""
@@ -82,6 +87,7 @@ class ProbeParameters(Table):
     pcp: Annotated[int, Field(ge=0, le=7)] | None = None
     pattern: str | None = None
     flood: bool | None = None
+    one_way: bool | None = None
     quiet: bool | None = None
     report_every: ReportEvery | None = None
 
@@ -182,6 +188,14 @@ class Methods:
         """Let loopbacks return nothing any more."""
         exchange.reply(disarm(self._daemon.loopbacks(), parameters, exchange.peer.uid))
 
+    def trace(self, exchange: Exchange, parameters: TraceParameters) -> None:
+        """Tell of each frame and what became of it."""
+        trace(self._daemon.tracer, self._daemon.responders(), exchange, parameters)
+
+    def judge(self, exchange: Exchange, parameters: JudgeParameters) -> None:
+        """What would become of captured frames."""
+        exchange.reply(judge(self._daemon.responders(), parameters))
+
     def reload(self, exchange: Exchange, _: NoParameters) -> None:
         """Read the configuration again."""
         try:
@@ -241,6 +255,8 @@ METHODS = {
     f"{INTERFACE}.Probe": Method(Methods.probe, ProbeParameters, operators_only=True),
     f"{INTERFACE}.Arm": Method(Methods.arm, ArmParameters, operators_only=True),
     f"{INTERFACE}.Disarm": Method(Methods.disarm, DisarmParameters, operators_only=True),
+    f"{INTERFACE}.Trace": Method(Methods.trace, TraceParameters, operators_only=True),
+    f"{INTERFACE}.Judge": Method(Methods.judge, JudgeParameters, operators_only=True),
     f"{INTERFACE}.Reload": Method(Methods.reload, operators_only=True),
 }
 

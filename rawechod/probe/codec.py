@@ -27,6 +27,8 @@ class Seen(NamedTuple):
     responder_seq: int
     version: int = echo.VERSION
     """Of the PDU; 0 = there is none."""
+    t2: int = 0
+    t3: int = 0
 
 
 class Codec(Protocol):
@@ -85,7 +87,8 @@ class EchoCodec:
         if op != echo.REPLY or session != self._session:
             return None
         residence = t3 - t2 if t2 and t3 >= t2 else 0
-        return Seen(seq, frame[6:12], residence, self._corrupted_at(frame, length, tag, offset), responder_seq)
+        corrupted_at = self._corrupted_at(frame, length, tag, offset)
+        return Seen(seq, frame[6:12], residence, corrupted_at, responder_seq, t2=t2, t3=t3)
 
     def _read(self, frame: bytes) -> tuple[int, tuple[int, int, int, int, int, int]]:
         """The PDU's offset and op, session, seq, responder_seq, t2, t3."""

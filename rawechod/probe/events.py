@@ -55,6 +55,9 @@ class Arrived:
     """rtt_ns is between the kernel's stamps, not around our system calls."""
     corrupted_at: int | None = None
     """The first octet of the frame that differs from what was expected."""
+    forward_ns: int | None = None
+    """One-way delays, where they were asked for; as wrong as the two clocks are apart."""
+    backward_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,8 @@ class Summary:
     pdv_ns: PdvValues | None
     residence_ns: MomentValues | None
     """Time inside the responder, where it stamps."""
+    forward_ns: MomentValues | None
+    backward_ns: MomentValues | None
     lost_forward: int = 0
     """Lost on the way there, as far as the responder's count tells (a single target's only)."""
     lost_backward: int = 0

@@ -44,6 +44,8 @@ class Order:
     """No events but interval reports and the summary."""
     largest: int = 0
     """The largest size that the interface takes."""
+    one_way: bool = False
+    """Tell one-way delays too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,7 @@ class Job:
             filter=hello_filter(order.ethertype) if order.hello else probe_filter(session),
             any_source=ethernet.is_group(target) or order.link.loopback,
             stamped=order.plan.interval >= STAMPED_INTERVAL,
+            one_way=order.one_way,
             quiet=order.quiet and not searching,
         )
         return Runner(

@@ -44,6 +44,7 @@ class Wish:
     pcp: int | None = None
     pattern: str | None = None
     flood: bool = False
+    one_way: bool = False
     quiet: bool = False
     report_every: int | None = None
 
@@ -93,7 +94,19 @@ class Prober:
         if wish.hello and not link.loopback:
             raise RequestError(f"the tutorial's exchange works on lo only, not on {link.name}", "hello")
         plan, tags = self._plan(wish, target), _tags(wish)
-        return Order(link, ethertype, target, plan, size, wish.hello, tags, _pattern(wish), wish.quiet, largest)
+        return Order(
+            link=link,
+            ethertype=ethertype,
+            target=target,
+            plan=plan,
+            size=size,
+            hello=wish.hello,
+            tags=tags,
+            pattern=_pattern(wish),
+            quiet=wish.quiet,
+            largest=largest,
+            one_way=wish.one_way,
+        )
 
     def _link(self, wanted: str | None) -> Link:
         name = wanted or self.config.probe.interface or self._only_listener()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple
+from typing import Any
 
 from rawechod.probe.codec import Seen
 from rawechod.probe.events import Responder, Summary
 from rawechod.probe.losses import Losses
 from rawechod.probe.session import MOST_RESPONDERS, Match, Verdict
 from rawechod.probe.statistics import Moments, RttStatistics
+from rawechod.probe.timing import Timing
 from rawechod.wire import ethernet
 
 
@@ -29,16 +30,6 @@ class Subject:
     def target_name(self) -> str:
         """The MAC's text."""
         return ethernet.format_mac(self.target)
-
-
-class Timing(NamedTuple):
-    """A reply's times, nanoseconds."""
-
-    rtt: int
-    """Round trip without the responder's residence."""
-    residence: int
-    """0 = not stamped, or impossible."""
-    kernel_stamped: bool
 
 
 @dataclass(slots=True)
@@ -84,6 +75,8 @@ class Record:
     kernel_stamped: int = 0
     _rtt: RttStatistics = field(default_factory=RttStatistics)
     _residence: Moments = field(default_factory=Moments)
+    _forward: Moments = field(default_factory=Moments)
+    _backward: Moments = field(default_factory=Moments)
     _losses: Losses = field(default_factory=Losses)
     _responders: dict[bytes, _Tally] = field(default_factory=dict)
     _others: _Tally = field(default_factory=_Tally)
@@ -109,6 +102,9 @@ class Record:
             self.kernel_stamped += timing.kernel_stamped
             if timing.residence:
                 self._residence.record(timing.residence)
+            if timing.forward is not None and timing.backward is not None:
+                self._forward.record(timing.forward)
+                self._backward.record(timing.backward)
             if self.window:
                 self.window.record(match.number, timing.rtt)
 
@@ -156,6 +152,8 @@ class Record:
             "ipdv_ns": self._rtt.ipdv(),
             "pdv_ns": self._rtt.pdv(),
             "residence_ns": self._residence.values(),
+            "forward_ns": self._forward.values(),
+            "backward_ns": self._backward.values(),
         }
 
     def _loss_details(self) -> dict[str, Any]:
@@ -192,6 +190,8 @@ class Record:
                 f"{arrived} requests reached the responder, {self.received} answers came back: lost on the way "
                 "back, or the pace is above the responder's limit (rate_limit, peer_rate_limit)"
             )
+        if self._forward.count:
+            notes.append("one-way delays are as wrong as the two clocks are apart: trust them behind PTP only")
         if self.subject.target == ethernet.PAE_GROUP and not self.received:
             notes.append(
                 "the PAE group address ends at the first bridge, Linux's included: a responder behind one must "

@@ -13,9 +13,10 @@ from rawechod.packet.batch import BATCH, BatchReceiver, BatchSender, Received
 from rawechod.packet.socket import Options, open_socket
 from rawechod.probe.codec import Codec, Seen
 from rawechod.probe.events import Arrived, Interval, Lost, Summary
-from rawechod.probe.record import Record, Subject, Timing
+from rawechod.probe.record import Record, Subject
 from rawechod.probe.reporter import Reporter
 from rawechod.probe.session import Match, Plan, Session
+from rawechod.probe.timing import Timing, one_way, timing
 from rawechod.reactor import ERROR, Deadline, Reactor
 from rawechod.wire import ethernet
 
@@ -37,6 +38,7 @@ class Channel:
     """Replies from other MACs than the target's are taken too."""
     stamped: bool = False
     """Have the kernel stamp what is sent; costs a system call a frame."""
+    one_way: bool = False
     quiet: bool = False
     """Nobody wants to hear of single requests."""
 
@@ -204,35 +206,25 @@ class Runner:
         if match is None:
             self._record.strangers += 1
             return
-        timing = _timing(seen, match, received.received_at)
-        self._record.arrived(seen, match, timing)
+        times = timing(seen, match, received.received_at)
+        if self._channel.one_way:
+            times = one_way(times, seen, match, received.received_at, self._wall_offset)
+        self._record.arrived(seen, match, times)
         if not self._channel.quiet:
-            self._on_event(self._arrived(seen, match, timing))
+            self._on_event(self._arrived(seen, match, times))
 
-    def _arrived(self, seen: Seen, match: Match, timing: Timing) -> Arrived:
+    def _arrived(self, seen: Seen, match: Match, times: Timing) -> Arrived:
         return Arrived(
             event=match.verdict.value,
             seq=match.number & 0xFFFFFFFF,
             mac=ethernet.format_mac(seen.src),
-            rtt_ns=timing.rtt,
-            residence_ns=timing.residence,
+            rtt_ns=times.rtt,
+            residence_ns=times.residence,
             reordered=match.reordered,
             corrupted=seen.corrupted_at is not None,
             sent_at_ns=self._wall_offset + match.sent_at if match.sent_at else 0,
-            kernel_stamped=timing.kernel_stamped,
+            kernel_stamped=times.kernel_stamped,
             corrupted_at=seen.corrupted_at,
+            forward_ns=times.forward,
+            backward_ns=times.backward,
         )
-
-
-def _timing(seen: Seen, match: Match, received_at: int) -> Timing:
-    """The round trip, between the kernel's stamps where both are there and make sense.
-
-    They make sense within the bracket that we measured ourselves, before sending and after receiving, on a
-    clock that never steps; so does a residence within the round trip.
-    """
-    rtt = match.rtt
-    stamped = bool(match.stamp and received_at) and 0 <= received_at - match.stamp <= match.rtt
-    if stamped:
-        rtt = received_at - match.stamp
-    residence = seen.residence if seen.residence <= rtt else 0
-    return Timing(rtt - residence, residence, stamped)

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from rawechod.probe.codec import Seen
 from rawechod.probe.events import Responder, Summary
-from rawechod.probe.record import Record, Subject, Timing
+from rawechod.probe.record import Record, Subject
 from rawechod.probe.session import MOST_RESPONDERS, Match, Plan, Session, Verdict
+from rawechod.probe.timing import Timing
 from rawechod.wire import ethernet
 
 MS = 1_000_000

@@ -1,0 +1,50 @@
+"""From a reply's stamps to its times. PURE.
+
+initiator                    responder
+match.stamp, sent_at  ---->  t2
+                             |  residence
+received_at, now      <----  t3
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rawechod.probe.codec import Seen
+from rawechod.probe.session import Match
+
+
+class Timing(NamedTuple):
+    """A reply's times, nanoseconds."""
+
+    rtt: int
+    """Round trip without the responder's residence."""
+    residence: int
+    """0 = not stamped, or impossible."""
+    kernel_stamped: bool
+    forward: int | None = None
+    """One way there by both sides' clocks, negative where these disagree; None = not asked for, not stamped."""
+    backward: int | None = None
+
+
+def timing(seen: Seen, match: Match, received_at: int) -> Timing:
+    """The round trip, between the kernel's stamps where both are there and make sense.
+
+    They make sense within the bracket that we measured ourselves, before sending and after receiving, on a
+    clock that never steps; so does a residence within the round trip.
+    """
+    rtt = match.rtt
+    stamped = bool(match.stamp and received_at) and 0 <= received_at - match.stamp <= match.rtt
+    if stamped:
+        rtt = received_at - match.stamp
+    residence = seen.residence if seen.residence <= rtt else 0
+    return Timing(rtt - residence, residence, stamped)
+
+
+def one_way(given: Timing, seen: Seen, match: Match, received_at: int, wall_offset: int) -> Timing:
+    """The same with the one-way delays; `wall_offset` is from the monotonic clock to the epoch."""
+    if not (seen.t2 and seen.t3 and match.sent_at):
+        return given
+    left = match.stamp if given.kernel_stamped else match.sent_at + wall_offset
+    came = received_at if given.kernel_stamped else match.sent_at + match.rtt + wall_offset
+    return given._replace(forward=seen.t2 - left, backward=came - seen.t3)

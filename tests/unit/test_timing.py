@@ -1,0 +1,77 @@
+"""Round trips and one-way delays from stamps, good and bad ones."""
+
+from __future__ import annotations
+
+import pytest
+
+from rawechod.probe.codec import Seen
+from rawechod.probe.session import Match, Verdict
+from rawechod.probe.timing import Timing, one_way, timing
+
+SENT, OFFSET = 5_000, 1_000_000
+"""On the monotonic clock, and from it to the epoch."""
+STAMP = SENT + OFFSET + 10
+MAC = bytes.fromhex("02000000000b")
+
+
+def seen(residence: int = 0, t2: int = 0, t3: int = 0) -> Seen:
+    """A reply with these stamps."""
+    return Seen(1, MAC, residence, None, 1, t2=t2, t3=t3)
+
+
+def match(stamp: int = STAMP) -> Match:
+    """Sent at SENT, received 100 ns later by our own clock."""
+    return Match(Verdict.REPLY, 1, 100, False, True, SENT, stamp)
+
+
+@pytest.mark.parametrize(
+    ("stamp", "received_at", "rtt", "stamped"),
+    [
+        (STAMP, STAMP + 60, 60, True),
+        (STAMP, STAMP, 0, True),
+        (STAMP, STAMP + 100, 100, True),
+        (0, STAMP + 60, 100, False),
+        (STAMP, 0, 100, False),
+        # A clock that was stepped back, one that was stepped forward, a nonsense stamp.
+        (STAMP, STAMP - 1, 100, False),
+        (STAMP, STAMP + 101, 100, False),
+        (STAMP, STAMP + 278_000_000, 100, False),
+    ],
+)
+def test_round_trip(stamp: int, received_at: int, rtt: int, stamped: bool) -> None:
+    """Between the kernel's stamps where they lie within our own bracket, else the bracket."""
+    assert timing(seen(), match(stamp), received_at) == Timing(rtt, 0, stamped)
+
+
+@pytest.mark.parametrize(("residence", "rtt", "told"), [(20, 40, 20), (60, 0, 60), (61, 60, 0), (10**9, 60, 0)])
+def test_residence(residence: int, rtt: int, told: int) -> None:
+    """Subtracted where it fits into the round trip: never a negative time."""
+    assert timing(seen(residence), match(), STAMP + 60) == Timing(rtt, told, True)
+
+
+def test_one_way_between_kernel_stamps() -> None:
+    """There by t2 and the transmit stamp, back by the receive stamp and t3."""
+    reply, found, came = seen(20, t2=STAMP + 30, t3=STAMP + 50), match(), STAMP + 60
+    times = one_way(timing(reply, found, came), reply, found, came, OFFSET)
+    assert (times.forward, times.backward) == (30, 10)
+
+
+def test_one_way_of_clocks_that_disagree() -> None:
+    """Nothing is hidden: one of them is negative."""
+    reply, found, came = seen(20, t2=STAMP - 1000, t3=STAMP - 980), match(), STAMP + 60
+    times = one_way(timing(reply, found, came), reply, found, came, OFFSET)
+    assert (times.forward, times.backward) == (-1000, 1040)
+
+
+def test_one_way_without_kernel_stamps() -> None:
+    """Our own times stand in."""
+    reply, found = seen(20, t2=SENT + OFFSET + 30, t3=SENT + OFFSET + 50), match(0)
+    times = one_way(timing(reply, found, 0), reply, found, 0, OFFSET)
+    assert (times.forward, times.backward) == (30, 50)
+
+
+def test_no_one_way_without_the_responders_stamps() -> None:
+    """A responder that does not stamp tells no direction."""
+    found = match()
+    times = one_way(timing(seen(), found, STAMP + 60), seen(), found, STAMP + 60, OFFSET)
+    assert (times.forward, times.backward) == (None, None)
