@@ -45,7 +45,7 @@ def _drawn(answered: list[Bin], length: int, y: Scale) -> str:
     else:
         most = max(one.replies for one in answered)
         words += (
-            f" Downsampled: each column stands for {brief(length)} and up to {most:,} replies, from the shortest "
+            f" Downsampled: each column stands for {_tick(length)} and up to {most:,} replies, from the shortest "
             "to the longest; the dot is their mean. The figures below are of all replies."
         )
     return words + (" The scale is logarithmic." if y.logarithmic else "")

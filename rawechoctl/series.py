@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-BINS = 600
+BINS = 2000
 FIRST_LENGTH = 1_000_000
 """Nanoseconds."""
 
