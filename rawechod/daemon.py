@@ -14,6 +14,7 @@ from rawechod.control.endpoint import Endpoint
 from rawechod.control.methods import Methods
 from rawechod.control.server import Server
 from rawechod.echo.listener import Listener, ListenerStatus
+from rawechod.echo.tracing import Tracer
 from rawechod.errors import RawechoError
 from rawechod.link import LinkMonitor
 from rawechod.packet.socket import open_unbound
@@ -32,7 +33,9 @@ class Daemon:
         self._started = self._reactor.now()
         self._operators = self._resolve(configuration)
         self._links = LinkMonitor(self._links_changed)
+        self.tracer = Tracer(self._reactor.now)
         self._listeners = self._reconciled(configuration)
+        self.tracer.follow(self._listeners)
         self._follow_links()
         self.prober = Prober(self._reactor, self._links, configuration)
         self._endpoint, sockets = _listening(control_path)
@@ -75,6 +78,10 @@ class Daemon:
         """Every listener as it stands."""
         return [listener.status() for listener in self._listeners]
 
+    def responders(self) -> list[Listener]:
+        """All listeners."""
+        return self._listeners
+
     def loopbacks(self) -> list[Listener]:
         """Those that are to be armed before they answer."""
         return [listener for listener in self._listeners if listener.arming.needed]
@@ -106,6 +113,7 @@ class Daemon:
             if listener not in listeners:
                 listener.close()  # First, for an interface takes one XDP program.
         self._listeners, self._config, self.prober.config = listeners, new, new
+        self.tracer.follow(listeners)
         self._follow_links()
         journal.start(new.log.level)
         self._operators = self._resolve(new)

@@ -28,6 +28,11 @@ class Exchange:
         """Called when the client wants no more; the final reply is still owed."""
         self._connection: Connection | None = connection
 
+    @property
+    def behind(self) -> int:
+        """Octets that the client has not read yet."""
+        return self._connection.unsent if self._connection else 0
+
     def event(self, parameters: Parameters) -> None:
         """One of several replies, for calls with `more`."""
         if self._connection:
@@ -81,6 +86,11 @@ class Connection:
         self._serves_soon = False
         self._events = READ | HANG_UP
         reactor.register(sock.fileno(), self._ready, self._events)
+
+    @property
+    def unsent(self) -> int:
+        """Octets that the kernel did not take yet."""
+        return len(self._unsent)
 
     def close(self) -> None:
         """Send what the kernel takes at once, then hang up."""

@@ -46,12 +46,15 @@ class KernelEngine:
         if not path.exists():
             raise UnavailableError("this rawechod was built without the eBPF program")
         self._reactor = reactor
+        self._ifindex, self._options = ifindex, options
+        self._duty = duty
         self._counters = counters
+        self._old_kernel_drops = 0
         self._told = [0] * len(native.VERDICTS)
         self._program = Program(path, "reflect")
         try:
             self.adopt_settings(duty)
-            self._link = self._program.attach(ifindex)
+            self._link: int | None = self._program.attach(ifindex)
         except InterfaceError:
             self._program.close()
             raise
@@ -67,10 +70,11 @@ class KernelEngine:
     @property
     def name(self) -> str:
         """What answers, for people."""
-        return NAME
+        return NAME if self._link is not None else EPOLL
 
     def adopt(self, duty: Duty) -> None:
         """Follow a change of the interface that needs no other socket."""
+        self._duty = duty
         self.adopt_settings(duty)
         self._rest.adopt(duty)
 
@@ -115,9 +119,30 @@ class KernelEngine:
         for peer in breaker.open:
             loops.update(_NUMBER.pack(int.from_bytes(peer)), _LOOP.pack(0, b"", True))
 
+    def trace(self, sink: Sink | None) -> None:
+        """Let the socket have every frame for so long: what the program answers nobody else sees.
+
+        Raises InterfaceError where the program can't be attached again.
+        """
+        if sink and self._link is not None:
+            self._reopen(replace(self._options, ethertype=ethernet.ETH_P_ALL))
+            self._rest.trace(sink)
+            os.close(self._link)
+            self._link = None
+        elif not sink and self._link is None:
+            self._link = self._program.attach(self._ifindex)
+            self._reopen(self._options)
+
+    def _reopen(self, options: Options) -> None:
+        """Another socket, which has all frames from here on before the old one is closed."""
+        fresh = EpollEngine(self._reactor, self._ifindex, options, self._duty, self._counters)
+        self._old_kernel_drops += self._rest.kernel_drops()
+        self._rest.close()
+        self._rest = fresh
+
     def kernel_drops(self) -> int:
         """Frames that found the socket's receive buffer full."""
-        return self._rest.kernel_drops()
+        return self._old_kernel_drops + self._rest.kernel_drops()
 
     def close(self) -> None:
         """Stop answering."""
@@ -127,7 +152,8 @@ class KernelEngine:
         self._rest.close()
 
     def _detach(self) -> None:
-        os.close(self._link)
+        if self._link is not None:
+            os.close(self._link)
         self._program.close()
 
     def _sweep(self) -> None:

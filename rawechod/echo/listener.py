@@ -15,6 +15,7 @@ from rawechod.echo.loopback import LoopbackReflector
 from rawechod.echo.modes import new_filter, new_reflector, refused_ethertypes
 from rawechod.echo.reflector import Policy
 from rawechod.echo.storm import StormWatch
+from rawechod.echo.tracing import Sink
 from rawechod.errors import InterfaceError
 from rawechod.link import Link, LinkMonitor
 from rawechod.packet.socket import Options
@@ -72,7 +73,13 @@ class Listener:
         self._reflector = new_reflector(settings, Policy(self._ethertype, ethernet.ZERO, 0))
         self.arming = Arming(reactor, settings, self._arming_changed)
         self._storm_watch: StormWatch | None = None
+        self._sink: Sink | None = None
         self._links: LinkMonitor | None = None
+
+    @property
+    def interface(self) -> str:
+        """The interface's name."""
+        return self.settings.interface
 
     def follow(self, links: LinkMonitor) -> None:
         """Bring the engine in line with the interface as it is now; raises PrivilegeError."""
@@ -87,6 +94,25 @@ class Listener:
         """Loopback mode: return frames for so many nanoseconds."""
         link = self._link
         self.arming.arm(duration, uid, ethernet.format_mac(link.mac) if link and link.mac else "its MAC")
+
+    def trace(self, sink: Sink | None) -> None:
+        """Tell of each frame from now on; None = no more."""
+        self._sink = sink
+        if not self._engine:
+            return
+        try:
+            self._engine.trace(sink)
+        except InterfaceError:
+            self._stop()  # Another program has taken the interface, or it is gone: begin anew.
+            if self._links:
+                self.follow(self._links)
+
+    def policy(self) -> Policy | None:
+        """What it answers on the interface as it is; None without one."""
+        if not self._link or not self._link.mac:
+            return None
+        policy = self._policy(self._link)
+        return policy if self._engine_name == epoll_engine.NAME else policy.with_tags()
 
     def close(self) -> None:
         """Stop, for good."""
@@ -159,6 +185,8 @@ class Listener:
         except InterfaceError as error:
             self._problem = str(error)  # Gone or renamed meanwhile: rtnetlink is about to tell.
             return
+        if self._sink:
+            self._engine.trace(self._sink)
         if isinstance(self._reflector, LoopbackReflector):
             name = self.settings.interface
             self._storm_watch = StormWatch(self._reactor, name, self._engine, self._reflector)
