@@ -17,6 +17,7 @@ export_source() { # DIRECTORY: what a release holds, and nothing that a build le
     mv "$1/packaging/debian" "$1/debian"
 }
 
+# shellcheck disable=SC1090 # os-release(5)
 set_version() { # SOURCE RELEASE-FILE: the changelog's version, for this release
     local version suite suffix
     version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$1/rawechod/__init__.py")
@@ -26,13 +27,19 @@ set_version() { # SOURCE RELEASE-FILE: the changelog's version, for this release
     sed -i "1s/^\(rawecho (.*\)) [a-z]*;/\1$suffix) $suite;/" "$1/debian/changelog"
 }
 
+quietly() { # quietly SENTENCE COMMAND...: the command's output is shown, before the sentence, only when it fails
+    local sentence=$1
+    shift
+    "$@" >"$work/log" 2>&1 </dev/null || { tail -n 40 "$work/log" >&2; die "$sentence"; }
+}
+
 install_missing() { # SOURCE
-    local missing root=()
+    local missing install=(apt-get -y --no-install-recommends)
     command -v dpkg-buildpackage >/dev/null && missing=$(cd "$1" && dpkg-checkbuilddeps 2>&1) && return
-    say "missing from this machine: dpkg-dev${missing:+, and ${missing#*: }}; installing with apt-get"
-    [ "$(id -u)" -eq 0 ] || root=(sudo)
-    "${root[@]}" apt-get -q -y install --no-install-recommends dpkg-dev
-    "${root[@]}" apt-get -q -y build-dep --no-install-recommends "$1"
+    say "missing from this machine: dpkg-dev${missing:+, and ${missing##*: }}; installing with apt-get"
+    [ "$(id -u)" -eq 0 ] || { sudo -v && install=(sudo "${install[@]}"); }
+    quietly "apt-get could not install dpkg-dev" "${install[@]}" install dpkg-dev
+    quietly "apt-get could not install what the build needs" "${install[@]}" build-dep "$1"
 }
 
 [ "${1:-}" != -r ] || { root=$2; shift 2; }
@@ -41,16 +48,15 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
 source=$work/rawecho
+# shellcheck disable=SC2016 # the source, inside
 build=(sh -ec 'cd "$0" && dpkg-buildpackage --build=binary --unsigned-source --unsigned-changes')
 
 export_source "$source"
 set_version "$source" "${root:-}/etc/os-release"
 [ -n "${root:-}" ] || install_missing "$source"
-if [ -n "${root:-}" ]; then
-    packaging/root.sh run "$root" -b "$work:$work" "${build[@]}" "$source"
-else
-    "${build[@]}" "$source"
-fi >"$work/log" 2>&1 </dev/null || { tail -n 40 "$work/log" >&2; die "the build failed, see above"; }
+enter=()
+[ -z "${root:-}" ] || enter=(packaging/root.sh run "$root" -b "$work:$work")
+quietly "the build failed, see above" ${enter[@]+"${enter[@]}"} "${build[@]}" "$source"
 
 mkdir -p "$output"
 cp "$work"/*.deb "$work"/*.changes "$work"/*.buildinfo "$output"

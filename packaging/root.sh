@@ -34,6 +34,7 @@ make() { # SUITE [build]
 
 make_plain() { # SUITE DIRECTORY
     local mirror settings
+    # shellcheck disable=SC2016 # apt expands it
     mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' | head -n 1)
     settings=$(mktemp)
     apt-config dump Acquire | grep -E '^Acquire::(https?|Retries|Check-)' >"$settings" || true
@@ -56,7 +57,10 @@ make_build() { # SUITE DIRECTORY
 
 run() { # ROOT [-b SRC:DST]... COMMAND...
     local root=$1 stage status=0 OPTIND=2 option binds=()
-    while getopts b: option; do [ "$option" = b ] && binds+=("$OPTARG") || usage; done
+    while getopts b: option; do
+        [ "$option" = b ] || usage
+        binds+=("$OPTARG")
+    done
     shift $((OPTIND - 1))
     stage=$(mktemp -d)
     unshare --mount --pid --fork --kill-child bash "$SELF" __lay "$stage" "$root" "${#binds[@]}" \
