@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.lab import MAC_B, REPOSITORY, Daemon, wait_for
+from tests.lab import MAC_A, MAC_B, REPOSITORY, Daemon, wait_for
 from tests.netns.conftest import Cable, Responder
 from tests.terminal import COMMON_SCREEN, CTRL_C, HIDE_CURSOR, OWN_SCREEN, SHOW_CURSOR, Terminal
 
@@ -89,7 +90,7 @@ def test_live_fits_any_width(cable: Cable, show: Show, columns: int) -> None:
 def test_live_where_the_daemon_dies(two_hosts: object, responder: Responder, show: Show) -> None:
     """A sentence, exit 3, a clean terminal."""
     daemon = responder()
-    seen = show(daemon, "probe", "02:00:00:00:00:0a", "-c", "0", "-i", "20ms", "--live")
+    seen = show(daemon, "probe", MAC_A, "-c", "0", "-i", "20ms", "--live")
     seen.wait_for(r"[1-9]\d* lost|no reply yet")
     daemon.kill()
     assert seen.end() == 3
@@ -169,3 +170,19 @@ def test_top_refuses_intervals(cable: Cable, interval: str) -> None:
     found = cable.ours.ctl("top", "-i", interval)
     assert (found.returncode, found.stdout) == (2, "")
     assert found.stderr.startswith("rawechoctl: interval: ")
+
+
+def test_second_interrupt_ends_at_once(two_hosts: object, responder: Responder, show: Show) -> None:
+    """Where no summary comes, since the daemon hangs: the terminal is as before all the same."""
+    daemon = responder()
+    seen = show(daemon, "probe", MAC_A, "-c", "0", "-i", "20ms", "--live")
+    seen.wait_for("no reply yet")
+    daemon.signal(signal.SIGSTOP)
+
+    def ended() -> bool:
+        seen.type(CTRL_C)
+        return seen.process.poll() is not None
+
+    wait_for(ended, "the end of the client")
+    assert seen.end() == 128 + signal.SIGINT
+    assert_left_clean(seen)
