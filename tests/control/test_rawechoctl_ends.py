@@ -1,0 +1,73 @@
+"""How the control tool ends when somebody ends it: Ctrl-C, a dying daemon, a reader that goes away."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.control.tool import SILENT, TOOL
+from tests.lab import REPOSITORY, Daemon, Host, StartDaemon, wait_for
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_probe(served: Daemon, number: int) -> None:
+    """The summary comes at once, and the exit status is the probe's."""
+    with served.ctl_popen("probe", "-c", "0", "-i", "0.02") as client:
+        assert client.stdout is not None
+        while not client.stdout.readline().startswith("reply from"):
+            pass
+        client.send_signal(number)
+        rest, errors = client.communicate(timeout=30)
+    assert (client.returncode, errors) == (0, "")
+    assert "--- 00:00:00:00:00:00 on lo ---" in rest
+    assert "0% lost" in rest
+
+
+def test_interrupted_without_a_reply(served: Daemon) -> None:
+    """Nothing came: 1; what was still out is no loss."""
+    with served.ctl_popen("probe", SILENT, "-c", "0", "-W", "60") as client:
+        wait_for(lambda: served.status()["probes"], "the probe")
+        client.send_signal(signal.SIGINT)
+        rest, _ = client.communicate(timeout=30)
+    assert client.returncode == 1
+    assert "1 outstanding" in rest
+
+
+def test_daemon_that_dies_under_a_probe(lone_host: Host, daemon: StartDaemon) -> None:
+    """Killed: unreachable, said in a sentence, exit status 3."""
+    ours = daemon(lone_host, "")
+    with ours.ctl_popen("probe", "-c", "0", "-i", "0.02") as client:
+        assert client.stdout is not None
+        while not client.stdout.readline().startswith("reply from"):
+            pass
+        ours.kill()
+        _, errors = client.communicate(timeout=30)
+    assert client.returncode == 3
+    assert errors.startswith("rawechoctl: ")
+    assert "Traceback" not in errors
+
+
+def test_reader_that_goes_away(served: Daemon) -> None:
+    """As any filter's: ended by SIGPIPE without a word, and the probe with it."""
+    with served.ctl_popen("probe", "-c", "0", "-i", "0.01") as client:
+        assert client.stdout is not None
+        client.stdout.readline()
+        client.stdout.close()
+        assert client.wait(30) == -signal.SIGPIPE
+        assert client.stderr is not None
+        assert client.stderr.read() == ""
+    wait_for(lambda: not served.status()["probes"], "the end of the probe")
+
+
+def test_full_disk(served: Daemon) -> None:
+    """Output that can't be written is no success."""
+    with Path("/dev/full").open("w") as full:
+        command = [*TOOL, "--socket", str(served.control), "status"]
+        result = subprocess.run(
+            command, cwd=REPOSITORY, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert result.returncode == 2, result
+    assert "can't write the output: No space left on device" in result.stderr
