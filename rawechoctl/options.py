@@ -24,13 +24,18 @@ def _probe(command: argparse.ArgumentParser) -> None:
     add("--vlan", metavar="VID", help="with a VLAN tag; OUTER.INNER for two")
     add("--pcp", type=_whole, metavar="N", help="priority in the tag, 0 to 7")
     add("--pattern", metavar="P", help="payload: counting, zero, ff, random or hex:DIGITS")
+    add("--ethertype", metavar="TYPE", help="ETH_P_802_EX1, ETH_P_PAE or a number such as 0x88B6")
+    add("--hello", action="store_true", help="the tutorial's client: say hello, count HELLOs (on lo)")
+    _probe_views(command)
+
+
+def _probe_views(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
     add("-q", "--quiet", action="store_true", help="show the summary alone, and what --report-every tells")
     add("--report-every", metavar="TIME", help="tell this often how it went since the last time")
     add("--live", action="store_true", help="on a terminal: a chart, percentiles and loss as they come")
     add("--csv", metavar="FILE", help="write a row for each reply and each loss; - is the standard output")
     add("--report", metavar="FILE", help="write a page about the run: HTML in one file")
-    add("--ethertype", metavar="TYPE", help="ETH_P_802_EX1, ETH_P_PAE or a number such as 0x88B6")
-    add("--hello", action="store_true", help="the tutorial's client: say hello, count HELLOs (on lo)")
 
 
 def _discover(command: argparse.ArgumentParser) -> None:

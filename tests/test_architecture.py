@@ -56,7 +56,14 @@ ROOMS = (
     ("rawechod.control",),
     ("rawechod.daemon",),
     ("rawechod.__main__",),
-    ("rawechoctl.exits", "rawechoctl.render", "rawechoctl.output", "rawechoctl.cli", "rawechoctl.client"),
+    (
+        "rawechoctl.exits",
+        "rawechoctl.options",
+        "rawechoctl.render",
+        "rawechoctl.output",
+        "rawechoctl.cli",
+        "rawechoctl.client",
+    ),
     ("rawechoctl", "rawechoctl.commands"),
     ("rawechoctl.__main__",),
 )
@@ -71,6 +78,7 @@ PURE = (
     *("rawechod.control.varlink", "rawechod.durations", "rawechod.reasons", "rawechod.events"),
     *("rawechoctl.render", "rawechoctl.history", "rawechoctl.rates", "rawechoctl.tally"),
     *("rawechoctl.series", "rawechoctl.scale", "rawechoctl.charts"),
+    *("rawechoctl.search", "rawechoctl.cells", "rawechoctl.findings", "rawechod.echo.tracer"),
 )
 SHARED = {"rawechod.control.varlink", "rawechod.durations"}
 SHARED |= {"rawechod.probe.histogram", "rawechod.probe.statistics"}

@@ -46,9 +46,7 @@ class KernelEngine:
         if not path.exists():
             raise UnavailableError("this rawechod was built without the eBPF program")
         self._reactor = reactor
-        self._ifindex, self._options = ifindex, options
-        self._duty = duty
-        self._counters = counters
+        self._ifindex, self._options, self._duty, self._counters = ifindex, options, duty, counters
         self._old_kernel_drops = 0
         self._told = [0] * len(native.VERDICTS)
         self._program = Program(path, "reflect")

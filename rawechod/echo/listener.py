@@ -178,6 +178,9 @@ class Listener:
             self._engine.adopt(self._duty(link))
             return
         self._stop()
+        self._start_engine(link)
+
+    def _start_engine(self, link: Link) -> None:
         self._problem = self._engine_note = ""
         try:
             kit = Kit(self._reactor, link.ifindex, self._options(link), self._duty(link), self._counters)
@@ -192,13 +195,8 @@ class Listener:
             self._storm_watch = StormWatch(self._reactor, name, self._engine, self._reflector)
         if problem:
             self._engine_note = f"the epoll engine answers: {problem}"
-            journal.emit(
-                events.ENGINE_FALLBACK,
-                interface=self.settings.interface,
-                ethertype=self.settings.ethertype,
-                engine=self._engine.name,
-                problem=problem,
-            )
+            where = {"interface": self.settings.interface, "ethertype": self.settings.ethertype}
+            journal.emit(events.ENGINE_FALLBACK, **where, engine=self._engine.name, problem=problem)
 
     def clock_stepped(self) -> None:
         """The kernel engine stamps with a clock of its own and an offset, which has changed."""
