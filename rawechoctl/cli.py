@@ -18,6 +18,7 @@ COMMANDS = {
     "arm": "let a loopback return frames, for a time (mode loopback)",
     "disarm": "let loopbacks return nothing any more",
     "survey": "which EtherTypes, VLANs, priorities, sizes and destinations pass to a responder",
+    "trace": "each frame that the listeners see, and what became of it",
     "config": "the configuration in force",
     "reload": "read the configuration again; a file with an error changes nothing",
 }

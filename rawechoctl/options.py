@@ -74,6 +74,20 @@ def _survey(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _trace(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("-I", "--interface", metavar="NAME", help="this interface alone")
+    add("--source", metavar="MAC", help="frames from this MAC alone")
+    add(
+        "--reason",
+        action="append",
+        metavar="REASON",
+        help="this outcome alone: replied, or a reason as in stats; may be repeated",
+    )
+    add("-c", "--count", type=_whole, metavar="N", help="end after so many frames")
+    add("--file", metavar="FILE", help="what the daemon would do with the frames of a capture: pcap or pcapng")
+
+
 def _top(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("-i", "--interval", default="1s", metavar="TIME", help="between two looks; default: 1s")
@@ -107,4 +121,12 @@ def _whole(text: str) -> int:
     return int(text)
 
 
-OPTIONS = {"probe": _probe, "discover": _discover, "survey": _survey, "top": _top, "arm": _arm, "disarm": _disarm}
+OPTIONS = {
+    "probe": _probe,
+    "discover": _discover,
+    "survey": _survey,
+    "trace": _trace,
+    "top": _top,
+    "arm": _arm,
+    "disarm": _disarm,
+}

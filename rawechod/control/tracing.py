@@ -15,7 +15,7 @@ from rawechod.control.connection import Exchange
 from rawechod.control.varlink import CallError, Parameters
 from rawechod.echo.listener import Listener
 from rawechod.echo.modes import new_reflector
-from rawechod.echo.reflector import Instant
+from rawechod.echo.reflector import Arrival, Instant
 from rawechod.echo.tracer import OUTCOMES, TracedFrame, Wanted, Watch, as_received, describe
 from rawechod.echo.tracing import Tracer
 from rawechod.reasons import DropReason
@@ -103,12 +103,14 @@ def _judge(listener: Listener) -> Judge:
     policy = listener.policy()
     if policy is None:
         raise CallError("InterfaceUnavailable", reason=f"there is no interface {listener.interface}")
+    if not listener.arming.armed:
+        raise CallError("InterfaceUnavailable", reason=f"the loopback on {listener.interface} is not armed")
     unlimited = listener.settings.model_copy(update={"rate_limit": 0, "peer_rate_limit": 0})
     reflector = new_reflector(unlimited, policy)
 
     def judge(octets: bytes, length: int, at: int) -> TracedFrame:
-        frame, arrival = as_received(octets, length, at, policy)
-        return describe(listener.interface, frame, arrival, reflector.reflect(frame, arrival, Instant(at, at)))
+        answer = reflector.reflect(*as_received(octets, length, policy), Instant(at, at))
+        return describe(listener.interface, octets, Arrival(length, received_at=at), answer)
 
     return judge
 

@@ -111,7 +111,7 @@ def describe(interface: str, frame: bytes, arrival: Arrival, answer: Reply | Dro
     )
 
 
-def as_received(octets: bytes, length: int, at: int, policy: Policy) -> tuple[bytes, Arrival]:
+def as_received(octets: bytes, length: int, policy: Policy) -> tuple[bytes, Arrival]:
     """A frame as it was on the wire, in the form in which a listener's socket hands it over."""
     tag = None
     if int.from_bytes(octets[12:14]) in ethernet.TPIDS and len(octets) >= 16:
@@ -119,8 +119,8 @@ def as_received(octets: bytes, length: int, at: int, policy: Policy) -> tuple[by
         octets, length = octets[:12] + octets[16:], length - ethernet.TAG_LENGTH
     if tag and policy.protocol_bound:
         # The kernel takes the tag away; only the mark of a frame for somebody else is left of it.
-        return octets, Arrival(length, None, other_host=tag.vid != 0, received_at=at)
-    return octets, Arrival(length, tag, received_at=at)
+        return octets, Arrival(length, None, other_host=tag.vid != 0)
+    return octets, Arrival(length, tag)
 
 
 def _outcome(answer: Reply | Drop) -> str:
