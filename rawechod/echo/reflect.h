@@ -158,7 +158,7 @@ re_classify(const struct re_frame *frame, const struct re_settings *settings, __
 {
 	__u16 ethertype;
 	__u32 tags;
-	__u8 *body;
+	__u8 *body, op;
 	int has_pdu;
 
 	if (!re_find_body(frame, &ethertype, &tags, &body))
@@ -172,7 +172,8 @@ re_classify(const struct re_frame *frame, const struct re_settings *settings, __
 		return RE_PASS;
 	if (!has_pdu)
 		return RE_RETURN;
-	if ((*pdu)[RE_OP_OFFSET] == RE_OP_REPLY || re_u32(*pdu + RE_SESSION_OFFSET) == settings->session)
+	op = (*pdu)[RE_OP_OFFSET];
+	if (op == RE_OP_REPLY || (op == RE_REQUEST && re_u32(*pdu + RE_SESSION_OFFSET) == settings->session))
 		return RE_PASS;
 	return RE_RETURN;
 }

@@ -31,6 +31,8 @@ BAD: list[tuple[str, str, Any, str]] = [
     ("echo", "domain", "AF_INET", 'found "AF_INET"; allowed: "AF_PACKET" or "PF_PACKET"'),
     ("echo", "mode", "reflect", 'allowed: "echo", "loopback" or "hello"'),
     ("echo", "mode", "ECHO", 'found "ECHO"; allowed: "echo", "loopback" or "hello"'),
+    ("echo", "loopback_ethertypes", "ETH_P_IP", 'found "ETH_P_IP"; allowed: a list'),
+    ("echo", "loopback_armed", "10m", f'found "10m"; {WORDS["boolean"]}'),
     ("echo", "engine", "dpdk", 'found "dpdk"; allowed: "auto", "epoll"'),
     ("echo", "tap", "none", 'found "none"; allowed: "auto", "protocol" or "all"'),
     ("echo", "promiscuous", 1, f"found 1; {WORDS['boolean']}"),
@@ -163,6 +165,29 @@ def test_hello_on_lo_only() -> None:
     """The tutorial's server must not answer a network."""
     (problem,) = problems(echo={"mode": "hello", "interface": "eth1"})
     assert problem == 'echo[0].mode: "hello" works on lo only, not on eth1'
+
+
+NO_LOOPBACK: list[tuple[dict[str, Any], str]] = [
+    ({"interface": "lo"}, 'echo[0].mode: "loopback" on lo would return its own frames for ever'),
+    (
+        {"interface": "eth1", "ethertype": "ETH_P_PAE"},
+        "echo[0].ethertype: the host needs ETH_P_PAE itself: name it in loopback_ethertypes to have its frames "
+        "returned",
+    ),
+]
+
+
+@pytest.mark.parametrize(("listener", "problem"), NO_LOOPBACK)
+def test_where_a_loopback_makes_no_sense(listener: dict[str, Any], problem: str) -> None:
+    """On lo, and where all that it listens to is refused."""
+    assert problems(echo={"mode": "loopback"} | listener) == [problem]
+
+
+def test_a_loopback_for_802_1x_when_it_is_meant() -> None:
+    """Named, the EtherType is returned."""
+    named = {"interface": "eth1", "ethertype": "ETH_P_PAE", "loopback_ethertypes": ["ETH_P_PAE"]}
+    (listener,) = config.parse({"echo": {"mode": "loopback"} | named}, "test.toml").echo
+    assert listener.loopback_ethertypes == ["ETH_P_PAE"]
 
 
 def test_long_values_are_cut() -> None:

@@ -15,9 +15,11 @@ import pytest
 
 from rawechod.echo import native
 from rawechod.echo.bpf import Program
+from rawechod.echo.breaker import StormBreaker
 from rawechod.echo.counters import MOST_SESSIONS
 from rawechod.echo.kernel_engine import SWEEP, _Sweep
 from rawechod.echo.limiter import MOST_PEERS
+from rawechod.echo.loopback import LoopbackReflector
 from rawechod.echo.reflector import Arrival, Instant, Policy, Reflector, Reply
 from rawechod.reasons import DropReason
 from rawechod.wire import echo, ethernet
@@ -70,9 +72,9 @@ class Outcome(NamedTuple):
 class Bench:
     """The program, on no interface."""
 
-    def __init__(self, policy: Policy, limits: tuple[int, int] = (0, 0), clock_offset: int = 0) -> None:
+    def __init__(self, policy: Policy, limits: tuple[int, int], breaker: StormBreaker | None) -> None:
         self.program = Program(native.HERE / "reflect.bpf.o", "reflect")
-        settings = native.settings(policy, *limits, clock_offset=clock_offset)
+        settings = native.settings(policy, *limits, breaker=breaker)
         self.program.map("settings_map").update(bytes(4), bytes(settings))
         for mac in policy.allow:
             self.program.map("allow").update(struct.pack("=Q", int.from_bytes(mac)), b"\1")
@@ -98,9 +100,11 @@ class Bench:
 
 
 @contextmanager
-def bench(policy: Policy, limits: tuple[int, int] = (0, 0), clock_offset: int = 0) -> Iterator[Bench]:
+def bench(
+    policy: Policy, limits: tuple[int, int] = (0, 0), breaker: StormBreaker | None = None
+) -> Iterator[Bench]:
     """A program with this policy."""
-    made = Bench(policy, limits, clock_offset)
+    made = Bench(policy, limits, breaker)
     yield made
     made.program.close()
 
@@ -117,7 +121,7 @@ def _offset(reply: bytes) -> int:
     return echo.decode_frame(reply[:12] + reply[16:]).offset + 4 if tagged else echo.decode_frame(reply).offset
 
 
-def reflected(reflector: Reflector, octets: bytes) -> bytes | DropReason:
+def reflected(reflector: Reflector | LoopbackReflector, octets: bytes) -> bytes | DropReason:
     """What the reflector makes of a frame, its outermost tag beside it."""
     tag = None
     if len(octets) >= 16 and int.from_bytes(octets[12:14]) in ethernet.TPIDS:
@@ -150,6 +154,40 @@ def _compared(program: Bench, expected: bytes | DropReason, octets: bytes) -> in
     else:
         assert (action, after) == (XDP_PASS, octets)
         assert isinstance(expected, DropReason), octets.hex()
+    return action
+
+
+LOOPBACKS = {
+    "every EtherType": replace(ALL, refused=frozenset(ethernet.HOST_ETHERTYPES.values())),
+    "802_EX1": replace(ALL, ethertype=EX1),
+    "PAE, allow": replace(ALL, ethertype=PAE, allow=frozenset({PEER})),
+}
+
+
+@pytest.mark.parametrize("policy", LOOPBACKS.values(), ids=LOOPBACKS)
+def test_agrees_with_the_loopback(root: None, policy: Policy) -> None:
+    """In the other mode: whatever goes back goes back alike; passed on are frames of less than 26 octets too."""
+    reflector = LoopbackReflector(policy, StormBreaker(frames.SESSION ^ 1))
+    own = frames.request(session=frames.SESSION ^ 1)
+    others = [frames.frame(bytes(46), ethertype=kind) for kind in (0x0800, 0x9000, 46)]
+    actions = {XDP_DROP: 0, XDP_PASS: 0, XDP_TX: 0}
+    with bench(policy, breaker=reflector.breaker) as program:
+        for octets in arbitrary([*VALID, own, *others], AMOUNT // 4):
+            if len(octets) >= 14:
+                reflector.breaker.open.clear()
+                actions[_loop_compared(program, reflected(reflector, octets), octets)] += 1
+    assert min(actions.values()) > 20, actions
+
+
+def _loop_compared(program: Bench, expected: bytes | DropReason, octets: bytes) -> int:
+    action, after = program.run(octets)
+    if action == XDP_TX:
+        assert after == expected, octets.hex()
+    elif action == XDP_DROP:
+        assert program.reason() is expected, octets.hex()
+    else:
+        assert (action, after) == (XDP_PASS, octets)
+        assert isinstance(expected, DropReason) or len(octets) < 26, octets.hex()
     return action
 
 
