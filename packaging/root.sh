@@ -39,7 +39,7 @@ make_plain() { # SUITE DIRECTORY
     settings=$(mktemp)
     apt-config dump Acquire | grep -E '^Acquire::(https?|Retries|Check-)' >"$settings" || true
     mmdebstrap --quiet --variant=minbase --include=systemd-sysv,dbus --aptopt="$settings" \
-        "$1" "$2" "${mirror:-http://deb.debian.org/debian}"
+        "$1" "$2" ${mirror:+"$mirror"}
     rm "$settings"
 }
 

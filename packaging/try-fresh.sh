@@ -16,7 +16,7 @@ make_root() {
     mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: bookworm' | head -n 1)
     apt-config dump Acquire | grep -E '^Acquire::(https?|Retries|Check-)' >"$work/apt.conf" || true
     mmdebstrap --quiet --variant=minbase --include=git,make,python3 --aptopt="$work/apt.conf" \
-        "$suite" "$root" "${mirror:-http://deb.debian.org/debian}"
+        "$suite" "$root" ${mirror:+"$mirror"}
     cp --dereference /etc/resolv.conf /etc/hosts "$root/etc/"
     git clone --quiet . "$root/root/rawecho"
 }

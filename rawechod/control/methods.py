@@ -24,7 +24,7 @@ from rawechod.probe.events import Arrived, ProbeEvent
 from rawechod.probe.job import Job, Outcome, SeveralResponders
 from rawechod.probe.prober import Prober, Wish
 
-URL = "https://github.com/rawecho/rawecho"
+URL = "https://rawecho.io/"
 
 
 class Daemon(Protocol):
