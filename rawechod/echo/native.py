@@ -46,7 +46,7 @@ class Settings(ctypes.Structure):
         ("allow_listed", ctypes.c_uint8),
         ("protocol_bound", ctypes.c_uint8),
         ("loopback", ctypes.c_uint8),
-        ("reserved", ctypes.c_uint8),
+        ("refused_count", ctypes.c_uint8),
         ("session", ctypes.c_uint32),
         ("refused", ctypes.c_uint16 * MOST_REFUSED),
     )
@@ -76,6 +76,7 @@ def settings(
         protocol_bound=policy.protocol_bound,
         loopback=breaker is not None,
         session=breaker.session if breaker else 0,
+        refused_count=len(policy.refused),
         refused=(ctypes.c_uint16 * MOST_REFUSED)(*sorted(policy.refused)),
     )
 

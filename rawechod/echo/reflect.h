@@ -44,7 +44,7 @@ struct re_settings {
 	__u8 allow_listed;    /* only some sources are answered */
 	__u8 protocol_bound;  /* the tag of a frame for another host is gone */
 	__u8 loopback;        /* mode "loopback", else "echo" */
-	__u8 reserved;
+	__u8 refused_count;
 	__u32 session;        /* loopback: that of the storm breaker's questions */
 	__u16 refused[RE_MOST_REFUSED]; /* loopback: EtherTypes that the host needs */
 };
@@ -145,7 +145,7 @@ RE_INLINE int re_is_refused(const struct re_settings *settings, __u16 ethertype)
 
 #pragma GCC unroll 8
 	for (index = 0; index < RE_MOST_REFUSED; index++)
-		if (ethertype == settings->refused[index])
+		if (index < settings->refused_count && ethertype == settings->refused[index])
 			return 1;
 	return 0;
 }
