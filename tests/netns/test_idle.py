@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,23 +28,32 @@ def effort(ours: Daemon) -> tuple[list[int], list[int]]:
     return [int((task / "schedstat").read_text().split()[0]) for task in tasks], switches
 
 
+@pytest.fixture(scope="module")
+def elsewhere(root: None) -> Iterator[Daemon]:
+    """A daemon far from those under test."""
+    with contextlib.ExitStack() as stack:
+        host = Host("elsewhere")
+        stack.callback(host.close)
+        made = Daemon(host, table("lo"))
+        stack.callback(made.close)
+        made.wait_ready()
+        yield made
+
+
 @pytest.fixture
-def idle(daemon: StartDaemon) -> Iterator[Idle]:
-    """Assert that a daemon does nothing while another one, far from it, sends and hears fifty frames."""
-    elsewhere = Host("elsewhere")
-    other = daemon(elsewhere, table("lo"))
+def idle(elsewhere: Daemon) -> Idle:
+    """Assert that a daemon does nothing while another one sends and hears fifty frames."""
 
     def does_nothing(ours: Daemon) -> bool:
         before = effort(ours)
-        assert other.probe("-q", "-c", "25", "-i", "5ms")["received"] == 25
+        assert elsewhere.probe("-q", "-c", "25", "-i", "5ms")["received"] == 25
         return effort(ours) == before
 
     def rests(ours: Daemon) -> None:
         # Again and again, because the last thing that was asked of it may still be under way.
         wait_for(lambda: does_nothing(ours), "a daemon at rest")
 
-    yield rests
-    elsewhere.close()
+    return rests
 
 
 @pytest.mark.parametrize("end", [0, 1], ids=["far", "own"])
