@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 import pytest
 
-from rawechod.echo import accelerator
+from rawechod.echo import accelerator, storm
+from rawechod.echo.breaker import StormBreaker
 from rawechod.echo.listener import ListenerStatus
+from rawechod.echo.loopback import LoopbackReflector
 from rawechod.echo.reflector import Arrival, Instant, Policy, Reflector, Reply
 from rawechod.reasons import MalformedFrameError
 from rawechod.wire import ethernet
@@ -19,6 +23,7 @@ from tests.netns.frames import (
     BROADCAST,
     DOT1AD,
     EX1,
+    MAGIC,
     PAE,
     PAE_GROUP,
     REPLY,
@@ -68,12 +73,20 @@ LISTENERS: dict[str, dict[str, Any]] = {
     "PAE": {"ethertype": "ETH_P_PAE"},
     "802_EX1": {"ethertype": "ETH_P_802_EX1"},
     "allow": {"ethertype": "ETH_P_ALL", "allow": [MAC_A]},
+    "loopback": {"ethertype": "ETH_P_ALL", "mode": "loopback", "loopback_armed": True},
+    "loopback of 802.1X": {
+        "ethertype": "ETH_P_PAE",
+        "mode": "loopback",
+        "loopback_armed": True,
+        "loopback_ethertypes": ["ETH_P_PAE"],
+    },
 }
 
 
 @pytest.fixture(params=["python", "c", "ebpf"])
 def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The epoll engine with and without its part in C, and the kernel engine; their name in `status`."""
+    monkeypatch.setattr(storm, "LOOK_EVERY", 1 << 60)  # the storm breaker's questions would be frames too many
     if request.param == "python":
         monkeypatch.setattr(accelerator, "available", lambda: False)
     assert request.param == "python" or accelerator.available()
@@ -86,9 +99,17 @@ class Model:
     def __init__(self, settings: dict[str, Any]) -> None:
         self.ethertype = ethernet.ETHERTYPES[settings["ethertype"]]
         allow = frozenset(map(mac, settings.get("allow", [])))
-        self.reflector = Reflector(Policy(self.ethertype, mac(MAC_B), MTU, allow=allow))
+        self.reflector = self._reflector(settings, Policy(self.ethertype, mac(MAC_B), MTU, allow=allow))
         self.received = self.replied = 0
         self.dropped: Counter[str] = Counter()
+
+    def _reflector(self, settings: dict[str, Any], policy: Policy) -> Reflector | LoopbackReflector:
+        self.loopback = settings.get("mode") == "loopback"
+        named = {ethernet.HOST_ETHERTYPES[name] for name in settings.get("loopback_ethertypes", [])}
+        self.refused = frozenset(ethernet.HOST_ETHERTYPES.values()) - named
+        if self.loopback:
+            return LoopbackReflector(replace(policy, refused=self.refused), StormBreaker(SENTINEL + 1))
+        return Reflector(policy)
 
     def answers(self, frame: bytes) -> list[bytes]:
         """The reply, if there is one."""
@@ -111,6 +132,8 @@ class Model:
             return False
         if self.ethertype != ethernet.ETH_P_ALL:
             return head.ethertype == self.ethertype
+        if self.loopback:
+            return head.ethertype not in self.refused
         body = frame[head.length :]
         if head.ethertype == PAE and body[1:2] == b"\xec":
             return body[4:6] == b"RE" or body[:2] == b"RE"
@@ -133,7 +156,12 @@ def _sendable(frame: bytes) -> bool:
 
 def _timeless(frame: bytes) -> bytes:
     """A reply without the responder's times, the only octets in which engines may differ."""
-    echo = parse(frame)
+    try:
+        echo = parse(frame)
+    except struct.error:
+        return frame
+    if (echo.pdu.magic, echo.pdu.op) != (MAGIC, REPLY):
+        return frame
     return echo._replace(pdu=echo.pdu._replace(t2=0, t3=0)).octets()
 
 
@@ -144,9 +172,11 @@ def _chunks(frames: Sequence[bytes]) -> Iterator[list[bytes]]:
         yield chunk
 
 
-def _replies(near: Port, chunk: list[bytes], ethertype: int) -> list[bytes]:
-    """What comes back."""
-    return [_timeless(reply) for reply in near.answers(*chunk, ethertype=ethertype)]
+def _replies(near: Port, chunk: list[bytes], amount: int, ethertype: int) -> list[bytes]:
+    """What comes back; the socket beside the kernel engine may return a short frame after the program's last."""
+    replies = near.answers(*chunk, ethertype=ethertype)
+    replies += [near.receive() for _ in range(amount - len(replies))]
+    return sorted(map(_timeless, replies))
 
 
 def _counts(status: ListenerStatus) -> tuple[int, int, dict[str, int]]:
@@ -168,7 +198,7 @@ def test_same_answers_and_same_counters(
         for chunk in _chunks([*GOOD, *BAD, *mutants]):
             expected = [reply for frame in chunk for reply in model.answers(frame)]
             model.answers(request(ethertype=last, pdu=Pdu(session=SENTINEL)))
-            assert _replies(near, chunk, last) == [_timeless(reply) for reply in expected]
+            assert _replies(near, chunk, len(expected), last) == sorted(map(_timeless, expected))
         counts = (model.received, model.replied, dict(model.dropped))
         wait_for(lambda: _counts(listener.status()) == counts, f"the counters {counts}")
     assert model.replied > len(GOOD) // 3
