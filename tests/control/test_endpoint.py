@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -176,35 +177,41 @@ os.execv(sys.executable, [sys.executable, "-m", "rawechod", *sys.argv[1:]])
 """
 
 
-def test_passed_sockets_are_served(lone_host: Host, path: Path, tmp_path: Path) -> None:
-    """LISTEN_FDS: all passed listening Unix sockets, others are closed; the daemon binds none of its own."""
-    config = tmp_path / "config.toml"
-    config.write_text("")
-    passed = [socket.socket(socket.AF_UNIX), socket.socket(socket.AF_INET), socket.socket(socket.AF_UNIX)]
-    for number in (0, 2):
-        passed[number].bind(str(tmp_path / f"passed{number}"))
-        passed[number].listen()
-    numbers = [each.fileno() for each in passed]
+@pytest.fixture
+def passed(tmp_path: Path) -> Iterator[list[socket.socket]]:
+    """Two Unix sockets that listen, and between them one of another family."""
+    with socket.socket(socket.AF_UNIX) as one, socket.socket() as other, socket.socket(socket.AF_UNIX) as two:
+        for number, unix in enumerate((one, two)):
+            unix.bind(str(tmp_path / f"passed{number}"))
+            unix.listen()
+        yield [one, other, two]
+
+
+def _pass(host: Host, sockets: list[socket.socket], *arguments: str) -> subprocess.Popen[bytes]:
+    """Start a daemon with these sockets from descriptor 3 on, and no other copies of them."""
+    numbers = [each.fileno() for each in sockets]
     moved = [f"{at}<&{number} {number}<&-" for at, number in enumerate(numbers, 3)]
     inherit = f'exec {" ".join(moved)}; exec "$@"'
-    program = [sys.executable, "-c", _PASS, "--config", str(config), "--control", str(path)]
-    child = lone_host.popen(
-        *("bash", "-c", inherit, "bash", *program),
-        cwd=REPOSITORY,
-        env=os.environ | {"LISTEN_FDS": "3", "PYTHONPATH": str(REPOSITORY)},
-        pass_fds=numbers,
-    )
-    for number in (0, 2):
+    command = ["bash", "-c", inherit, "bash", sys.executable, "-c", _PASS, *arguments]
+    environment = os.environ | {"LISTEN_FDS": str(len(sockets)), "PYTHONPATH": str(REPOSITORY)}
+    return host.popen(*command, cwd=REPOSITORY, env=environment, pass_fds=numbers)
+
+
+def test_passed_sockets_are_served(
+    lone_host: Host, path: Path, tmp_path: Path, passed: list[socket.socket]
+) -> None:
+    """LISTEN_FDS: all passed listening Unix sockets, others are closed; the daemon binds none of its own."""
+    (tmp_path / "config.toml").write_text("")
+    child = _pass(lone_host, passed, "--config", str(tmp_path / "config.toml"), "--control", str(path))
+    for number in (0, 1):
         with connect(tmp_path / f"passed{number}") as talk:
             assert talk.call("GetStatus")["parameters"]["pid"] == child.pid
     assert not path.exists()
     assert _inode(passed[0]) in _open_in(child.pid)
     assert _inode(passed[1]) not in _open_in(child.pid)
     child.terminate()
-    assert child.wait(10) == 0
+    assert child.wait(30) == 0
     assert (tmp_path / "passed0").exists(), "it was not ours to remove"
-    for each in passed:
-        each.close()
 
 
 def _inode(sock: socket.socket) -> str:
