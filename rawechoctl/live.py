@@ -47,7 +47,7 @@ class Live:
             self._after.take(event, body)
             return
         self._note(event, body, now)
-        if event == "start" or now - self._drawn >= REFRESH:
+        if self._start and now - self._drawn >= REFRESH:
             self._drawn = now
             self._screen.update(self._view(now), refresh=True)
 

@@ -39,12 +39,12 @@ def browser() -> Iterator[Browser]:
     made.close()
 
 
-@pytest.fixture
-def page(cable: Cable, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def page(lasting_cable: Cable, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of thirty requests: most are answered, one twice; the third and the fourth are lost."""
-    file = tmp_path / "run.html"
-    with port(cable.b) as far:
-        run = Probing(cable.ours, "-c", "30", "-i", "10ms", "-W", "300ms", "--report", str(file), MAC_T)
+    file = tmp_path_factory.mktemp("report") / "run.html"
+    with port(lasting_cable.b) as far:
+        run = Probing(lasting_cable.ours, "-c", "30", "-i", "10ms", "-W", "5s", "--report", str(file), MAC_T)
         for number in range(1, 31):
             answer = reply(far.receive()).octets()
             far.send(*([] if number in (3, 4) else [answer, answer] if number == 7 else [answer]))

@@ -33,7 +33,7 @@ def test_rows_say_what_json_says(cable: Cable, tmp_path: Path) -> None:
     """A reply, two further copies, a loss: each a row with the same values as its object."""
     file = tmp_path / "run.csv"
     with port(cable.b) as far:
-        run = Probing(cable.ours, "-c", "2", "-i", "1ms", "-W", "300ms", "--csv", str(file), MAC_T)
+        run = Probing(cable.ours, "-c", "2", "-i", "1ms", "-W", "3s", "--csv", str(file), MAC_T)
         answer = reply(far.receive()).octets()
         far.send(answer, answer, answer)
         events = [run.event(name) for name in ("reply", "duplicate", "duplicate", "lost")]
@@ -102,9 +102,9 @@ def test_intervals_add_up_to_the_summary(cable: Cable) -> None:
 def test_intervals_of_a_loss(cable: Cable) -> None:
     """An interval without a reply has no times, and its losses are in it."""
     run = Probing(cable.ours, "-c", "0", "-i", "20ms", "-W", "20ms", "--report-every", "100ms", MAC_T)
-    interval = run.event("interval", received=0)
-    assert interval["lost"] > 0
-    assert interval["rtt_ns"] is None
+    while not (interval := run.event("interval"))["lost"]:
+        pass  # The first ones may be over before a request is given up.
+    assert (interval["received"], interval["rtt_ns"]) == (0, None)
     assert run.interrupt()["received"] == 0
     assert run.wait() == 1
 

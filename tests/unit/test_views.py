@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 
 from rawechoctl import history, rates, render
 from rawechoctl.history import History
+from rawechoctl.live import Live
+from rawechoctl.output import Output
 from rawechoctl.tally import REMEMBERED, Tally
+from rawechoctl.text import Text
 
 arrivals = st.lists(st.tuples(st.floats(0, 5), st.integers(0, 10**9)), max_size=100)
 
@@ -129,3 +132,11 @@ def test_brief(nanoseconds: float, text: str) -> None:
 def test_rate(value: float, text: str) -> None:
     """As short as it can be read."""
     assert render.rate(value) == text
+
+
+def test_live_waits_for_the_start(capsys: pytest.CaptureFixture[str]) -> None:
+    """A daemon that takes its time to begin: nothing is drawn yet."""
+    view = Live(Text(Output("off"), quiet=True))
+    view.take("", {})
+    view.close()
+    assert capsys.readouterr().out == ""
