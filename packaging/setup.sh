@@ -41,6 +41,7 @@ find_missing() {
 find_missing_for_tests() {
     need systemd "the tests boot one" test -x /lib/systemd/systemd
     need dbus "that systemd's bus" command -v dbus-daemon
+    need netsniff-ng "a traffic generator that is not ours, for the tests" command -v trafgen
     need mmdebstrap "the tests build the package in new Debian systems, and install it there" command -v mmdebstrap
     need chromium "the tests open a probe's HTML page in it" command -v chromium
     need man-db "the tests read the man pages with it" command -v man
