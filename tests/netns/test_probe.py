@@ -31,7 +31,9 @@ LISTENER = {
 
 def pair(hosts: tuple[Host, Host], daemon: StartDaemon, **settings: Any) -> tuple[Daemon, Daemon]:
     """A daemon at each end, with the same settings."""
-    a, b = (daemon(host, table(**settings)) for host in hosts)
+    a, b = (daemon(host, table(**settings), ready=False) for host in hosts)
+    for each in (a, b):
+        each.wait_ready()
     return a, b
 
 
