@@ -74,6 +74,7 @@ Count = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Interval = Annotated[Duration, Field(ge=SMALLEST_INTERVAL, le=UNITS["h"])]
 ReportEvery = Annotated[Duration, Field(ge=100 * UNITS["ms"], le=24 * UNITS["h"])]
 Timeout = Annotated[Duration, Field(ge=UNITS["us"], le=60 * UNITS["s"])]
+Spin = Annotated[Duration, Field(ge=0, le=10 * UNITS["ms"])]
 Size = Annotated[int, Field(ge=ethernet.MINIMUM_FRAME, le=LARGEST_FRAME)]
 Rate = Annotated[int, Field(ge=0, le=100_000_000)]
 
@@ -116,6 +117,11 @@ class Echo(Table):
         description="What answers: `epoll` in this process, `ebpf` in the kernel (an XDP program; it needs the "
         "unit's drop-in ebpf.conf, and a tcpdump here does not see what it answers). `auto` takes `ebpf` where "
         "that is permitted, else `epoll`.",
+    )
+    spin: Spin = Field(
+        0,
+        description="The epoll engine does not sleep for so long after a frame, such as `50us`: the next one is "
+        "answered sooner, at the price of a core that is busy meanwhile. 0s = sleep.",
     )
     tap: Literal["auto", "protocol", "all"] = Field(
         "auto",

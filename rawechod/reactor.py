@@ -61,6 +61,7 @@ class Reactor:
         self._timer = _new_timerfd(_CLOCK_MONOTONIC)
         self._step_timer = _new_timerfd(_CLOCK_REALTIME)
         self._armed_for: int | None = None
+        self._spin_until = 0
         self.register(self._timer, self._timer_expired)
         self._signals: dict[int, Callable[[], None]] = {}
         self._signal_reader, self._signal_writer = socket.socketpair()
@@ -120,11 +121,23 @@ class Reactor:
             if not self._running:
                 break
             self._arm_timer()
-            for fd, events in self._epoll.poll():
+            for fd, events in self._epoll.poll(self._patience()):
                 # An earlier callback of this round may have closed the descriptor.
                 callback = self._callbacks.get(fd)
                 if callback:
                     callback(events)
+
+    def spin(self, nanoseconds: int) -> None:
+        """Do not sleep for so long from now on: whoever expects the next frame soon saves being woken up."""
+        self._spin_until = self.now() + nanoseconds
+
+    def _patience(self) -> float | None:
+        if not self._spin_until:
+            return None
+        if self._spin_until > self.now():
+            return 0
+        self._spin_until = 0
+        return None
 
     def stop(self) -> None:
         """Leave `run` after the present callback."""

@@ -38,6 +38,8 @@ class Duty(NamedTuple):
     """Frames a second, in all and a peer, for the parts in C; None where they do not know this mode."""
     breaker: StormBreaker | None = None
     """Loopback mode's."""
+    spin: int = 0
+    """How long not to sleep after a frame, nanoseconds."""
 
     @property
     def fast(self) -> native.Settings | None:
@@ -131,6 +133,8 @@ class EpollEngine:
                 if error.errno in OUR_FAULTS:
                     raise
                 continue
+            if count and self._duty.spin:
+                self._reactor.spin(self._duty.spin)
             if count < BATCH:
                 break
 

@@ -222,7 +222,7 @@ class Listener:
         self._reflector.adopt(policy)
         limits = (settings.rate_limit, settings.peer_rate_limit) if settings.mode != "hello" else None
         breaker = self._reflector.breaker if isinstance(self._reflector, LoopbackReflector) else None
-        return Duty(policy, self._reflector, limits, breaker)
+        return Duty(policy, self._reflector, limits, breaker, settings.spin)
 
     def _policy(self, link: Link) -> Policy:
         return Policy(

@@ -96,3 +96,12 @@ def test_both_directions_at_once(two_hosts: tuple[Host, Host], responder: Respon
     near.send(request())
     assert parse(near.receive()).pdu.responder_seq == 2
     assert ours.listener()["dropped"] == {}
+
+
+def test_a_listener_that_spins(responder: Responder, near: Port) -> None:
+    """It answers as any other, whether it is awake or asleep when the frame comes."""
+    ours = responder(spin="5ms")
+    for seq in range(1, 20):
+        near.send(request(pdu=Pdu(seq=seq)))
+        assert parse(near.receive()).pdu.responder_seq == seq
+    assert ours.listener()["replied"] == 19

@@ -33,6 +33,7 @@ BAD: list[tuple[str, str, Any, str]] = [
     ("echo", "mode", "ECHO", 'found "ECHO"; allowed: "echo", "loopback" or "hello"'),
     ("echo", "loopback_ethertypes", "ETH_P_IP", 'found "ETH_P_IP"; allowed: a list'),
     ("echo", "loopback_armed", "10m", f'found "10m"; {WORDS["boolean"]}'),
+    ("echo", "spin", "11ms", 'found "11ms"; allowed: at most 10ms'),
     ("echo", "engine", "dpdk", 'found "dpdk"; allowed: "auto", "epoll"'),
     ("echo", "tap", "none", 'found "none"; allowed: "auto", "protocol" or "all"'),
     ("echo", "promiscuous", 1, f"found 1; {WORDS['boolean']}"),

@@ -1,4 +1,4 @@
-"""The loop learns when somebody sets the wall clock."""
+"""The loop and the clocks: it learns when somebody sets one, and stays awake for as long as it is told."""
 
 from __future__ import annotations
 
@@ -42,3 +42,30 @@ def test_every_step_is_told(root: None) -> None:
     reactor.run()
     reactor.close()
     assert len(told) == len(steps)
+
+
+def test_spinning_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not sleep until the time is over, counted from the last frame; then it does again."""
+    reactor, now = Reactor(), 1000
+    monkeypatch.setattr(reactor, "now", lambda: now)
+    assert reactor._patience() is None
+    reactor.spin(50)
+    for moment, patience in ((1000, 0), (1049, 0), (1050, None), (1051, None)):
+        now = moment
+        assert reactor._patience() == patience
+    reactor.spin(50)
+    now += 49
+    reactor.spin(50)
+    now += 49
+    assert reactor._patience() == 0
+    reactor.close()
+
+
+def test_spinning_starves_nobody() -> None:
+    """Deadlines are kept meanwhile."""
+    reactor = Reactor()
+    reactor.spin(10_000_000_000)
+    reactor.call_at(reactor.now() + 1_000_000, reactor.stop)
+    reactor.run()
+    assert reactor._patience() == 0
+    reactor.close()
