@@ -44,6 +44,11 @@ class Deadline:
         self.when = when
         self.callback: Callable[[], None] | None = callback
 
+    @property
+    def pending(self) -> bool:
+        """Whether it is still to come."""
+        return self.callback is not None
+
     def cancel(self) -> None:
         """Never call back."""
         self.callback = None
@@ -159,8 +164,9 @@ class Reactor:
         while self._deadlines and (self._deadlines[0][0] <= now or not self._deadlines[0][2].callback):
             due.append(heapq.heappop(self._deadlines)[2])
         for deadline in due:
-            if deadline.callback:
-                deadline.callback()
+            callback, deadline.callback = deadline.callback, None
+            if callback:
+                callback()
 
     def _arm_timer(self) -> None:
         while self._deadlines and not self._deadlines[0][2].callback:

@@ -122,9 +122,11 @@ class Runner:
         if self._session.finished(now):
             self._end(now)
             return
-        if self._deadline:
-            self._deadline.cancel()
         when = self._session.next_deadline(now)
+        if self._deadline:
+            if self._deadline.pending and self._deadline.when == when:
+                return  # Replies must not leave a cancelled deadline each.
+            self._deadline.cancel()
         self._deadline = None if when is None else self._reactor.call_at(when, self._advance)
 
     def _end(self, now: int) -> None:
