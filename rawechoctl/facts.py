@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 import time
@@ -13,6 +14,7 @@ from rawechoctl.render import brief, percent
 from rawechod.control.varlink import Parameters as Body
 
 Rows = list[tuple[str, str]]
+ONE_WAY = {"forward_ns": "there", "backward_ns": "back"}
 FEW = 10
 """Replies that are too few to speak of percentages."""
 STAMPS = {
@@ -63,6 +65,11 @@ def percentiles(summary: Body) -> Rows:
         rows.append(("change from one to the next (ipdv)", f"{_signed(ipdv['min'])} to {_signed(ipdv['max'])}"))
     if residence:
         rows.append(("inside the responder, not in the above", f"mean {brief(residence['mean'])}"))
+    for key, way in ONE_WAY.items():
+        if summary.get(key):
+            rows.append(
+                (f"one way {way}, as wrong as the clocks are apart", f"mean {_signed(summary[key]['mean'])}")
+            )
     return rows
 
 
@@ -131,6 +138,7 @@ def _signed(nanoseconds: float) -> str:
 
 
 def table(rows: Rows) -> str:
-    """Names and values."""
-    cells = "".join(f"<tr><th scope=row>{escape(name)}<td>{escape(value)}" for name, value in rows)
+    """Names and values; a number stays with its unit where a line ends."""
+    kept = ((name, re.sub(r"(\d) (ns|µs|ms|s)\b", "\\1\N{NO-BREAK SPACE}\\2", value)) for name, value in rows)
+    cells = "".join(f"<tr><th scope=row>{escape(name)}<td>{escape(value)}" for name, value in kept)
     return f"<table>{cells}</table>"

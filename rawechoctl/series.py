@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 BINS = 2000
-FIRST_LENGTH = 1_000_000
+FIRST_LENGTH = 1_000
 """Nanoseconds."""
 
 

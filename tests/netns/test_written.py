@@ -20,7 +20,10 @@ from tests.netns.test_prober import MAC_T, reply
 SHORT = ("probe", MAC_B, "-c", "3", "-i", "10ms")
 SUMMARY = "3 sent, 3 received, 0% lost"
 ADDED_UP = ("sent", "received", "lost", "late", "duplicates", "reordered", "corrupted")
-HEADER = "event,seq,sent_at_ns,mac,rtt_ns,residence_ns,kernel_stamped,reordered,corrupted,corrupted_at,error"
+HEADER = (
+    "event,seq,sent_at_ns,mac,rtt_ns,residence_ns,forward_ns,backward_ns,"
+    "kernel_stamped,reordered,corrupted,corrupted_at,error"
+)
 
 
 def cells(event: dict[str, Any]) -> list[str]:
@@ -43,6 +46,18 @@ def test_rows_say_what_json_says(cable: Cable, tmp_path: Path) -> None:
     assert rows[1:] == [cells(event) for event in events]
     assert set(EVENTS) == {"reply", "duplicate", "late", "lost"}
     assert [row[0] for row in rows[1:]] == ["reply", "duplicate", "duplicate", "lost"]
+
+
+def test_rows_with_one_way_delays(cable: Cable, tmp_path: Path) -> None:
+    """In columns of their own, which are empty unless they were asked for."""
+    for asked in ((), ("--one-way",)):
+        file = tmp_path / "run.csv"
+        assert cable.ours.ctl(*SHORT, "--csv", str(file), *asked).returncode == 0
+        with file.open(newline="") as opened:
+            rows = list(csv.DictReader(opened))
+        assert len(rows) == 3
+        for row in rows:
+            assert bool(row["forward_ns"]) is bool(row["backward_ns"]) is bool(asked)
 
 
 def test_rows_on_the_standard_output(cable: Cable) -> None:
