@@ -13,7 +13,7 @@ import pytest
 from rawechod.control import authorize
 from rawechod.control.authorize import OVERFLOW_ID, Operators, Peer
 from tests.control.talk import CONTROL, NOBODY, SERVICE, STRANGER, Talk, connect, connect_as
-from tests.lab import Daemon, Host, StartDaemon
+from tests.lab import Daemon, Host, StartDaemon, wait_for
 
 GROUP = grp.getgrnam("daemon")
 """A group that every system has."""
@@ -67,7 +67,7 @@ def test_refusal_names_the_group(ours: Daemon, method: str) -> None:
     assert (
         f"join the group {GROUP.gr_name} (as root: usermod -aG {GROUP.gr_name} USER), then log in again" in reason
     )
-    assert f"uid {STRANGER} may not call {CONTROL}.{method}" in ours.stderr
+    wait_for(lambda: f"uid {STRANGER} may not call {CONTROL}.{method}" in ours.stderr, "the journal's word")
     assert ours.listener()["received"] == 0
 
 
@@ -124,7 +124,8 @@ def test_unknown_names_are_journalled(lone_host: Host, daemon: StartDaemon) -> N
     """Neither a missing user nor a missing group is a reason not to start."""
     ours = _with_operators(lone_host, daemon, "root", "no-such-user", "@no-such-group")
     for name in ("no-such-user", "@no-such-group"):
-        assert f"control.operators names {name}, which this system does not know" in ours.stderr
+        words = f"control.operators names {name}, which this system does not know"
+        wait_for(lambda words=words: words in ours.stderr, "the journal's word")  # type: ignore[misc]
     assert acts(connect(ours.control))
 
 
