@@ -33,6 +33,7 @@ class Client:
     def __init__(self, path: str) -> None:
         self.path = path
         self._socket: socket.socket | None = None
+        self._finishing = False
 
     def call(self, method: str, **parameters: object) -> Parameters:
         """The method's reply; raises UnreachableError, CallError."""
@@ -46,7 +47,8 @@ class Client:
         return self._exchange(method, parameters, True, tick)
 
     def finish(self) -> None:
-        """Ask for no more: a stream ends with its last reply."""
+        """Ask for no more: a stream ends with its last reply, also one that is about to begin."""
+        self._finishing = True
         if self._socket:
             try:
                 self._socket.shutdown(socket.SHUT_WR)
@@ -61,6 +63,8 @@ class Client:
         framer = Framer()
         try:
             send(connection, Call(f"{INTERFACE}.{method}", given, more))
+            if self._finishing:
+                connection.shutdown(socket.SHUT_WR)
             for data in _received(connection, tick):
                 if not data:
                     yield {}

@@ -126,6 +126,7 @@ PROBE_ENDED = Event(
     "info",
     "{interface}: probe of {target} ended: {sent} sent, {received} received, {lost} lost",
 )
+PROBE_GAVE_UP = Event("probe_gave_up", "info", "{interface}: probe of {target} gave up: {problem}")
 REFUSED = Event("refused", "notice", "uid {uid} may not call {method}")
 CLIENT_CUT_OFF = Event(
     "client_cut_off",

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from rawechod import __version__, config_problems, events, journal
-from rawechod.config import Config, Count, Duration, Interval, ReportEvery, Size, Table, Timeout, dump
+from rawechod.config import Config, Table, dump
 from rawechod.config_problems import ConfigError
 from rawechod.control.arming import ArmParameters, DisarmParameters, arm, disarm
 from rawechod.control.authorize import Operators
 from rawechod.control.connection import Exchange
 from rawechod.control.descriptions import descriptions
+from rawechod.control.probing import ProbeParameters, Probing
 from rawechod.control.tracing import JudgeParameters, TraceParameters, judge, trace
 from rawechod.control.varlink import INTERFACE, SERVICE, CallError, Parameters
 from rawechod.echo.listener import Listener, ListenerStatus
 from rawechod.echo.tracing import Tracer
-from rawechod.errors import InterfaceError, PrivilegeError, RequestError
-from rawechod.probe.events import Arrived, ProbeEvent
-from rawechod.probe.job import Job, Outcome, SeveralResponders
-from rawechod.probe.prober import Prober, Wish
+from rawechod.errors import PrivilegeError
+from rawechod.probe.prober import Prober
 
 URL = "https://rawecho.io/"
 
@@ -71,27 +70,6 @@ class DescriptionParameters(Table):
     interface: str
 
 
-class ProbeParameters(Table):
-    """Probe's; the contract explains them."""
-
-    interface: str | None = None
-    target: str | None = None
-    ethertype: str | None = None
-    count: Count | None = None
-    interval: Interval | None = None
-    timeout: Timeout | None = None
-    deadline: Duration | None = None
-    size: Size | None = None
-    hello: bool | None = None
-    vlan: str | None = None
-    pcp: Annotated[int, Field(ge=0, le=7)] | None = None
-    pattern: str | None = None
-    flood: bool | None = None
-    one_way: bool | None = None
-    quiet: bool | None = None
-    report_every: ReportEvery | None = None
-
-
 class Method(NamedTuple):
     """A row of the table."""
 
@@ -105,7 +83,7 @@ class Methods:
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
-        self._running: dict[Job, tuple[int, float]] = {}
+        self._probing = Probing(daemon.uptime, lambda: daemon.prober)
 
     def __call__(self, exchange: Exchange) -> None:
         """Look the method up, check the caller and the parameters, carry it out; raises CallError."""
@@ -148,16 +126,7 @@ class Methods:
                 "uptime_s": round(now, 3),
                 "config": daemon.config_path(),
                 "listeners": [dataclasses.asdict(listener) for listener in daemon.listeners()],
-                "probes": [
-                    {
-                        "interface": job.order.link.name,
-                        "target": job.target,
-                        "ethertype": f"0x{job.order.ethertype:04X}",
-                        "uid": uid,
-                        "running_s": round(now - since, 3),
-                    }
-                    for job, (uid, since) in self._running.items()
-                ],
+                "probes": self._probing.running(now),
             }
         )
 
@@ -208,42 +177,7 @@ class Methods:
 
     def probe(self, exchange: Exchange, parameters: ProbeParameters) -> None:
         """Start a probe; its events and its summary follow."""
-        wish = Wish(**{name: value for name, value in parameters if value is not None})
-
-        def on_event(event: ProbeEvent) -> None:
-            if exchange.call.more and (not parameters.quiet or event.event == "interval"):
-                exchange.event(_event(event))
-
-        def on_end(outcome: Outcome) -> None:
-            uid, _ = self._running.pop(job)
-            if isinstance(outcome, SeveralResponders):
-                exchange.fail(CallError("SeveralResponders", macs=outcome.macs))
-                return
-            if isinstance(outcome, InterfaceError):
-                exchange.fail(CallError("InterfaceUnavailable", reason=str(outcome)))
-                return
-            counts = {"sent": outcome.sent, "received": outcome.received, "lost": outcome.lost}
-            fields = {"interface": outcome.interface, "target": outcome.target, "uid": uid}
-            journal.emit(events.PROBE_ENDED, **fields, **counts)
-            exchange.reply(_event(outcome))
-
-        job = self._start(wish, on_event, on_end)
-        self._running[job] = (exchange.peer.uid, self._daemon.uptime())
-        exchange.on_hang_up = job.stop
-        journal.emit(events.PROBE_STARTED, interface=job.order.link.name, target=job.target, uid=exchange.peer.uid)
-
-    def _start(
-        self,
-        wish: Wish,
-        on_event: Callable[[ProbeEvent], None],
-        on_end: Callable[[Outcome], None],
-    ) -> Job:
-        try:
-            return self._daemon.prober.start(wish, on_event, on_end)
-        except RequestError as error:
-            raise CallError("InvalidRequest", parameter=error.parameter, reason=str(error)) from error
-        except (InterfaceError, PrivilegeError) as error:
-            raise CallError("InterfaceUnavailable", reason=str(error)) from error
+        self._probing.start(exchange, parameters)
 
 
 METHODS = {
@@ -278,10 +212,3 @@ def _validated(model: type[BaseModel], parameters: Parameters) -> BaseModel:
             problem = config_problems.from_pydantic(error, {})[0]
             raise CallError("InvalidRequest", parameter=name, reason=problem.sentence) from error
         raise CallError(f"{SERVICE}.InvalidParameter", parameter=name) from error
-
-
-def _event(event: ProbeEvent) -> Parameters:
-    body = dataclasses.asdict(event)
-    if isinstance(event, Arrived):
-        return {"event": body.pop("event"), "arrived": body}
-    return {"event": event.event, event.event: body}

@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rawechod.errors import InterfaceError, PrivilegeError
 from rawechod.packet import timestamps
@@ -18,11 +19,14 @@ from rawechod.wire import ethernet
 
 SOL_PACKET = 263
 PACKET_ADD_MEMBERSHIP = 1
+PACKET_RX_RING = 5
 PACKET_STATISTICS = 6
 PACKET_AUXDATA = 8
+PACKET_VERSION = 10
 PACKET_IGNORE_OUTGOING = 23
 PACKET_MR_MULTICAST = 0
 PACKET_MR_PROMISC = 1
+TPACKET_V2 = 1
 SO_ATTACH_FILTER = 26
 SO_LOCK_FILTER = 44
 
@@ -41,6 +45,30 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _SOCKADDR_LL = struct.Struct("=HHiHBB8s")
 _MEMBERSHIP = struct.Struct("=iHH8s")
 _STATISTICS = struct.Struct("=II")
+_RING_REQUEST = struct.Struct("=IIII")
+_RING_OCTETS = 2 * 1024 * 1024
+_RING_BLOCK = 64 * 1024
+_RING_HEADER = 128
+"""The kernel's words before a frame, with room for a tag."""
+
+
+class Ring(NamedTuple):
+    """Memory that the kernel writes received frames to."""
+
+    frame_size: int
+    """Octets, what the kernel says of the frame included; a power of two."""
+    frames: int
+
+
+NO_RING = Ring(0, 0)
+
+
+def ring_for(length: int) -> Ring:
+    """For frames of at most this length."""
+    frame_size = 2048
+    while frame_size < length + _RING_HEADER:
+        frame_size *= 2
+    return Ring(frame_size, max(_RING_OCTETS // frame_size, 128))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +82,8 @@ class Options:
     domain: str = "AF_PACKET"
     join_pae_group: bool = False
     promiscuous: bool = False
+    ring: Ring = NO_RING
+    """Where frames are put; a kernel that has no rings keeps them for recvmsg."""
     stamps: bool = False
     """SO_TIMESTAMPING, which can stamp transmitted frames too, instead of SO_TIMESTAMPNS."""
 
@@ -71,6 +101,8 @@ def open_socket(ifindex: int, options: Options) -> socket.socket:
             sock.setsockopt(socket.SOL_SOCKET, timestamps.SO_TIMESTAMPNS, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         _ignore_outgoing(sock)
+        if options.ring.frames:
+            _make_ring(sock, options.ring)
         _bind(sock, ifindex, options.ethertype)
         if options.join_pae_group:
             _add_membership(sock, ifindex, PACKET_MR_MULTICAST, ethernet.PAE_GROUP)
@@ -78,7 +110,7 @@ def open_socket(ifindex: int, options: Options) -> socket.socket:
             _add_membership(sock, ifindex, PACKET_MR_PROMISC, b"")
     except OSError as error:
         sock.close()
-        raise InterfaceError(f"interface {ifindex}: {error.strerror}") from error
+        raise InterfaceError(str(error.strerror)) from error
     return sock
 
 
@@ -104,6 +136,17 @@ def _attach_filter(sock: socket.socket, program: bytes) -> None:
     sock_fprog = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
     sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, sock_fprog)
     sock.setsockopt(socket.SOL_SOCKET, SO_LOCK_FILTER, 1)
+
+
+def _make_ring(sock: socket.socket, ring: Ring) -> None:
+    """Before bind: while a bound socket gets its ring it can miss that its interface comes up, for good."""
+    block = max(ring.frame_size, _RING_BLOCK)
+    blocks = ring.frames * ring.frame_size // block
+    try:
+        sock.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V2)
+        sock.setsockopt(SOL_PACKET, PACKET_RX_RING, _RING_REQUEST.pack(block, blocks, *ring))
+    except OSError:
+        pass  # No memory for it: mapping it will fail, and recvmsg will do.
 
 
 def _ignore_outgoing(sock: socket.socket) -> None:

@@ -178,7 +178,7 @@ class Job:
         try:
             self._runner = self._run(target, False)
         except InterfaceError as error:
-            self._on_end(error)
+            self._on_end(InterfaceError(f"{self.order.link.name}: {error}"))
             return
         self.order = replace(self.order, target=target)
         self._tell(Using(self._found[0]))
