@@ -41,19 +41,8 @@ def fields(capture: Path, names: Sequence[str], wanted: str = "frame", *options:
     with tempfile.TemporaryDirectory() as home:
         Path(home).chmod(0o755)
         script, copy = (shutil.copy(each, home) for each in (DISSECTOR, capture))
-        command = [
-            "tshark",
-            "-X",
-            f"lua_script:{script}",
-            "-r",
-            copy,
-            "-2",
-            "-Y",
-            wanted,
-            *options,
-            "-T",
-            "fields",
-        ]
+        source = ("tshark", "-X", f"lua_script:{script}", "-r", copy, "-2")
+        command = [*source, "-Y", wanted, *options, "-T", "fields"]
         for each in (script, copy):
             Path(each).chmod(0o644)
         environment = {**os.environ, "HOME": home}
