@@ -6,8 +6,10 @@ Where the compiled part is there it answers the valid requests, and the reflecto
 from __future__ import annotations
 
 import errno
+import socket
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 from rawechod.echo import accelerator, native
@@ -16,8 +18,9 @@ from rawechod.echo.breaker import StormBreaker
 from rawechod.echo.counters import Counters
 from rawechod.echo.reflector import Arrival, Drop, Instant, Policy, Reflecting, Reply
 from rawechod.echo.tracing import Sink
+from rawechod.errors import InterfaceError
 from rawechod.packet.batch import BATCH, PACKET_OTHERHOST, PACKET_OUTGOING, BatchReceiver, BatchSender, Received
-from rawechod.packet.socket import Options, kernel_drops, open_socket
+from rawechod.packet.socket import NO_RING, Options, kernel_drops, open_socket, ring_for
 from rawechod.reactor import Reactor
 from rawechod.reasons import DropReason
 from rawechod.wire import ethernet
@@ -57,14 +60,12 @@ class EpollEngine:
         self._reactor = reactor
         self._counters = counters
         self._duty = duty
-        self._socket = open_socket(ifindex, options)
-        self._sender = BatchSender(self._socket)
+        self._place = (ifindex, options)
         self._receiver: BatchReceiver | None = None
         self._accelerator: Accelerator | None = None
         self._kernel_drops = 0
         self._sink: Sink | None = None
-        self._expect(duty)
-        reactor.register(self._socket.fileno(), self._ready)
+        self._socket = self._use(self._open())
 
     @property
     def name(self) -> str:
@@ -76,9 +77,9 @@ class EpollEngine:
         resized = duty.policy.mtu != self._duty.policy.mtu
         self._duty = duty
         if resized:
-            self._expect(duty)
-        elif self._accelerator and (fast := duty.fast):
-            self._accelerator.adopt(fast)
+            self._reopen()
+        else:
+            self._settle()
 
     def flush(self) -> None:
         """Bring the counters up to date."""
@@ -92,10 +93,14 @@ class EpollEngine:
     def survey(self, breaker: StormBreaker) -> None:
         """Bring the storm breaker up to date; the reflector does that itself."""
 
+    def drain(self) -> None:
+        """Serve what has arrived up to now."""
+        self._ready(0)
+
     def trace(self, sink: Sink | None) -> None:
-        """Tell of each frame from now on; so long the part in C, which does not, pauses."""
+        """Tell of each frame from now on; so long the part in C, which does not, leaves all to the reflector."""
         self._sink = sink
-        self._expect(self._duty)
+        self._settle()
 
     def kernel_drops(self) -> int:
         """Frames that found the receive buffer full, since this socket was opened."""
@@ -108,15 +113,44 @@ class EpollEngine:
         self._release()
         self._socket.close()
 
-    def _expect(self, duty: Duty) -> None:
-        """Have buffers for frames of an interface with this MTU."""
-        self._release()
-        size = duty.policy.mtu + ethernet.HEADER_LENGTH + ethernet.MOST_TAGS * ethernet.TAG_LENGTH
-        fast = duty.fast
-        if fast and not self._sink and accelerator.available():
-            self._accelerator = Accelerator(self._socket, size, fast)
+    def _reopen(self) -> None:
+        """Have larger or smaller buffers, and a socket to go with them."""
+        try:
+            fresh = self._open()
+        except InterfaceError:
+            return  # It is gone again; rtnetlink is about to tell.
+        self.kernel_drops()
+        self.close()
+        self._socket = self._use(fresh)
+
+    def _open(self) -> socket.socket:
+        """A socket, with a ring where the part in C will read it; raises InterfaceError."""
+        ifindex, options = self._place
+        fast = self._duty.fast and accelerator.available()
+        return open_socket(ifindex, replace(options, ring=ring_for(self._frame_size) if fast else NO_RING))
+
+    @property
+    def _frame_size(self) -> int:
+        """Octets of the longest frame."""
+        return self._duty.policy.mtu + ethernet.HEADER_LENGTH + ethernet.MOST_TAGS * ethernet.TAG_LENGTH
+
+    def _use(self, sock: socket.socket) -> socket.socket:
+        """Have buffers for frames of an interface with this MTU, and answer on this socket."""
+        size, fast = self._frame_size, self._duty.fast
+        self._sender = BatchSender(sock)
+        if fast and accelerator.available():
+            self._accelerator = Accelerator(sock, size, fast, ring_for(size))
+            self._settle()
         else:
-            self._receiver = BatchReceiver(self._socket, size)
+            self._receiver = BatchReceiver(sock, size)
+        self._reactor.register(sock.fileno(), self._ready)
+        return sock
+
+    def _settle(self) -> None:
+        """Tell the part in C what is its business."""
+        fast = self._duty.fast
+        if self._accelerator and fast:
+            self._accelerator.adopt(native.idle(fast) if self._sink else fast)
 
     def _release(self) -> None:
         if self._accelerator:

@@ -48,11 +48,12 @@ class KernelEngine:
         self._reactor = reactor
         self._ifindex, self._options, self._duty, self._counters = ifindex, options, duty, counters
         self._old_kernel_drops = 0
+        self._tracing = False
         self._told = [0] * len(native.VERDICTS)
         self._program = Program(path, "reflect")
         try:
             self.adopt_settings(duty)
-            self._link: int | None = self._program.attach(ifindex)
+            self._link = self._program.attach(ifindex)
         except InterfaceError:
             self._program.close()
             raise
@@ -68,7 +69,7 @@ class KernelEngine:
     @property
     def name(self) -> str:
         """What answers, for people."""
-        return NAME if self._link is not None else EPOLL
+        return EPOLL if self._tracing else NAME
 
     def adopt(self, duty: Duty) -> None:
         """Follow a change of the interface that needs no other socket."""
@@ -89,6 +90,7 @@ class KernelEngine:
         allow = self._program.map("allow")
         for mac in policy.allow:
             allow.update(_NUMBER.pack(int.from_bytes(mac)), b"\1")
+        settings = native.idle(settings) if self._tracing else settings
         self._program.map("settings_map").update(_FIRST, bytes(settings))
 
     def flush(self) -> None:
@@ -118,21 +120,18 @@ class KernelEngine:
             loops.update(_NUMBER.pack(int.from_bytes(peer)), _LOOP.pack(0, b"", True))
 
     def trace(self, sink: Sink | None) -> None:
-        """Let the socket have every frame for so long: what the program answers nobody else sees.
-
-        Raises InterfaceError where the program can't be attached again.
-        """
-        if sink and self._link is not None:
+        """Let the socket have every frame for so long: what the program answers nobody else sees."""
+        if sink and not self._tracing:
             self._reopen(replace(self._options, ethertype=ethernet.ETH_P_ALL))
             self._rest.trace(sink)
-            os.close(self._link)
-            self._link = None
-        elif not sink and self._link is None:
-            self._link = self._program.attach(self._ifindex)
+        was_tracing, self._tracing = self._tracing, sink is not None
+        self.adopt_settings(self._duty)
+        if was_tracing and not sink:
             self._reopen(self._options)
 
     def _reopen(self, options: Options) -> None:
         """Another socket, which has all frames from here on before the old one is closed."""
+        self._rest.drain()
         fresh = EpollEngine(self._reactor, self._ifindex, options, self._duty, self._counters)
         self._old_kernel_drops += self._rest.kernel_drops()
         self._rest.close()
@@ -150,8 +149,7 @@ class KernelEngine:
         self._rest.close()
 
     def _detach(self) -> None:
-        if self._link is not None:
-            os.close(self._link)
+        os.close(self._link)
         self._program.close()
 
     def _sweep(self) -> None:

@@ -17,7 +17,7 @@ from rawechod.echo.reflector import Policy
 from rawechod.echo.storm import StormWatch
 from rawechod.echo.tracing import Sink
 from rawechod.errors import InterfaceError
-from rawechod.link import Link, LinkMonitor
+from rawechod.link import LOOPBACK_ONLY, Link, LinkMonitor
 from rawechod.packet.socket import Options
 from rawechod.reactor import Reactor
 from rawechod.wire import ethernet
@@ -103,9 +103,7 @@ class Listener:
         try:
             self._engine.trace(sink)
         except InterfaceError:
-            self._stop()  # Another program has taken the interface, or it is gone: begin anew.
-            if self._links:
-                self.follow(self._links)
+            pass  # It is gone: rtnetlink is about to tell.
 
     def policy(self) -> Policy | None:
         """What it answers on the interface as it is; None without one."""
@@ -281,7 +279,7 @@ class Listener:
     def _notes(self, dropped: dict[str, int]) -> list[str]:
         notes = [note for note in (self._problem, self._engine_note) if note]
         if self._link and self._link.loopback:
-            notes.append("loopback only: set interface in /etc/rawecho/config.toml to reach the network")
+            notes.append(LOOPBACK_ONLY)
         if self._bridge:
             notes.append(
                 f"port of the bridge {self._bridge}: group frames end here unless the bridge forwards them, and "

@@ -27,6 +27,8 @@ VERDICTS: tuple[DropReason | None, ...] = (
 )
 """`enum re_verdict` of reflect.h."""
 PASS, REPLY, RETURN = 0, 1, 2
+NO_ETHERTYPE = 1
+"""In the EtherType's place of no frame: as an 802.3 length it is too small for any."""
 
 
 class Settings(ctypes.Structure):
@@ -79,6 +81,12 @@ def settings(
         refused_count=len(policy.refused),
         refused=(ctypes.c_uint16 * MOST_REFUSED)(*sorted(policy.refused)),
     )
+
+
+def idle(settings: Settings) -> Settings:
+    """The same for a time in which C is to decide nothing: it passes on what has another EtherType."""
+    settings.ethertype = NO_ETHERTYPE
+    return settings
 
 
 def count(counters: Counters, verdicts: list[int]) -> None:
