@@ -56,7 +56,7 @@ setup(
         Extension(
             "rawechod.echo._batch",
             [str(ECHO / "batch.c")],
-            depends=[str(ECHO / "reflect.h")],
+            depends=[str(ECHO / name) for name in ("reflect.h", "ring.h", "tables.h")],
             extra_compile_args=["-O2", "-Wall", "-Wextra"],
             optional=True,
         )

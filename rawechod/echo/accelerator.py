@@ -10,6 +10,7 @@ from functools import cache
 from rawechod.echo import native
 from rawechod.echo.counters import Counters
 from rawechod.packet.batch import BATCH, Received
+from rawechod.packet.socket import NO_RING, Ring
 
 VERDICTS = len(native.VERDICTS)
 
@@ -47,11 +48,12 @@ def _library() -> ctypes.CDLL | None:
     if path is None:
         return None
     library = ctypes.CDLL(str(path))
-    library.re_batch_new.restype = ctypes.POINTER(_Shared)
-    library.re_batch_new.argtypes = (ctypes.c_int, ctypes.c_uint32)
-    library.re_batch_free.argtypes = (ctypes.POINTER(_Shared),)
-    library.re_batch_serve.argtypes = (ctypes.POINTER(_Shared),)
-    library.re_batch_look.argtypes = (ctypes.POINTER(_Shared), ctypes.c_int, ctypes.POINTER(_Unhandled))
+    # Plain addresses: checking a pointer's type would take a part of each frame's time.
+    library.re_batch_new.restype = ctypes.c_void_p
+    library.re_batch_new.argtypes = (ctypes.c_int, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32)
+    library.re_batch_free.argtypes = (ctypes.c_void_p,)
+    library.re_batch_serve.argtypes = (ctypes.c_void_p,)
+    library.re_batch_look.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(_Unhandled))
     return library
 
 
@@ -63,14 +65,18 @@ def available() -> bool:
 class Accelerator:
     """Answers valid requests on a socket; what it does not decide comes out as frames for the reflector."""
 
-    def __init__(self, sock: socket.socket, frame_size: int, settings: native.Settings) -> None:
+    def __init__(
+        self, sock: socket.socket, frame_size: int, settings: native.Settings, ring: Ring = NO_RING
+    ) -> None:
+        """Frames are cut at `frame_size` octets; `ring` is what the socket was opened with."""
         library = _library()
         assert library is not None, "ask available() first"
         self._library = library
-        self._batch = library.re_batch_new(sock.fileno(), frame_size)
+        self._serve = library.re_batch_serve
+        self._batch: int | None = library.re_batch_new(sock.fileno(), frame_size, *ring)
         if not self._batch:
             raise MemoryError
-        self._shared = self._batch.contents
+        self._shared = _Shared.from_address(self._batch)
         self._shared.settings = settings
         self._told = [0] * VERDICTS
 
@@ -84,7 +90,7 @@ class Accelerator:
 
     def serve(self) -> int:
         """Serve what has arrived, at most BATCH frames: how many. Raises OSError, as recv does."""
-        count: int = self._library.re_batch_serve(self._batch)
+        count: int = self._serve(self._batch)
         if count < 0:
             raise OSError(-count, os.strerror(-count))
         return count
@@ -92,12 +98,14 @@ class Accelerator:
     @property
     def refused(self) -> list[int]:
         """The errnos of the last batch's replies that the kernel did not take."""
-        return list(self._shared.refused[: self._shared.refused_count])
+        count = self._shared.refused_count
+        return self._shared.refused[:count] if count else []
 
     @property
     def unhandled(self) -> list[Received]:
         """The last batch's frames that are left to the reflector."""
-        return [self._look(slot) for slot in self._shared.unhandled[: self._shared.unhandled_count]]
+        count = self._shared.unhandled_count
+        return [self._look(slot) for slot in self._shared.unhandled[:count]] if count else []
 
     def flush(self, counters: Counters) -> None:
         """Add what was counted since the last call; frames left to the reflector are counted by it."""

@@ -68,7 +68,7 @@ def ring_for(length: int) -> Ring:
     frame_size = 2048
     while frame_size < length + _RING_HEADER:
         frame_size *= 2
-    return Ring(frame_size, max(_RING_OCTETS // frame_size, 128))
+    return Ring(frame_size, max(_RING_OCTETS // frame_size, 32))
 
 
 @dataclass(frozen=True, slots=True)
