@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import dataclasses
 from collections.abc import Callable
 from typing import Annotated
@@ -22,6 +21,8 @@ from rawechod.reasons import DropReason
 
 MOST_BEHIND = 256 << 10
 """A reader with so many octets unread is told of no further frame until it has read some."""
+LONGEST = 1 << 18
+"""Octets of a captured frame: tcpdump's own limit."""
 MOST_FRAMES = 1024
 """Frames that one call of Judge may bring."""
 Judge = Callable[[bytes, int, int], TracedFrame]
@@ -40,8 +41,8 @@ class CapturedFrame(Table):
     """One frame to judge."""
 
     octets: str
-    length: Annotated[int, Field(ge=0)]
-    at_ns: Annotated[int, Field(ge=0)] = 0
+    length: Annotated[int, Field(ge=0, le=LONGEST)]
+    at_ns: Annotated[int, Field(ge=0, le=(1 << 63) - 1)] | None = None
 
 
 class JudgeParameters(Table):
@@ -88,7 +89,7 @@ def judge(listeners: list[Listener], parameters: JudgeParameters) -> Parameters:
         raise CallError("InvalidRequest", parameter="frames", reason=reason)
     found = _listeners(listeners, parameters.interface)
     judges = [_judge(listener) for listener in found]
-    verdicts = [_verdict(judges, _octets(one), one.length, one.at_ns) for one in parameters.frames]
+    verdicts = [_verdict(judges, _octets(one), one.length, one.at_ns or 0) for one in parameters.frames]
     return {"interface": found[0].interface, "verdicts": [dataclasses.asdict(verdict) for verdict in verdicts]}
 
 
@@ -118,7 +119,7 @@ def _judge(listener: Listener) -> Judge:
 def _octets(frame: CapturedFrame) -> bytes:
     try:
         return base64.b64decode(frame.octets, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise CallError("InvalidRequest", parameter="frames", reason="octets that are no base64") from error
 
 
