@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Run the daemon; the exit status is 0, 1, 77 or 78."""
     arguments = parser().parse_args()
-    if arguments.ethertype and not arguments.interface:
+    if arguments.ethertype and arguments.interface is None:
         parser().error("--ethertype goes with --interface")
     try:
         if arguments.check_config is not None:
@@ -82,12 +82,12 @@ def _serve(arguments: argparse.Namespace) -> int:
     faulthandler.enable()
     settings, source = _configuration(arguments)
     journal.start(settings.log.level)
-    Daemon(settings, source, arguments.control, reloadable=not arguments.interface).run()
+    Daemon(settings, source, arguments.control, reloadable=arguments.interface is None).run()
     return EXIT_OK
 
 
 def _configuration(arguments: argparse.Namespace) -> tuple[Config, str]:
-    if not arguments.interface:
+    if arguments.interface is None:
         return config.load(arguments.config), arguments.config
     table = {"interface": arguments.interface, "ethertype": arguments.ethertype or "ETH_P_ALL"}
     return config.parse({"echo": [table]}, "--interface"), "--interface"
