@@ -18,7 +18,7 @@ EXAMPLES = {
     "0": 0,
     "2h": 7200 * 10**9,
 }
-EXAMPLES |= {"7ns": 7, "0.25us": 250, " 3 s ": 3 * 10**9, "0.000000001": 1, "8784h": LONGEST}
+EXAMPLES |= {"7ns": 7, "3us": 3000, "0.25us": 250, " 3 s ": 3 * 10**9, "0.000000001": 1, "8784h": LONGEST}
 
 
 @pytest.mark.parametrize(("text", "nanoseconds"), EXAMPLES.items(), ids=EXAMPLES)

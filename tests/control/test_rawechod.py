@@ -1,0 +1,90 @@
+"""The daemon's own command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rawechod import __version__
+from tests.lab import REPOSITORY, Host, StartDaemon
+
+
+def rawechod(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run it to its end."""
+    command = [sys.executable, "-m", "rawechod", *arguments]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_version() -> None:
+    """Name and version, exit status 0."""
+    result = rawechod("--version")
+    assert (result.returncode, result.stdout) == (0, f"rawechod {__version__}\n")
+
+
+USAGE = [
+    (("--nonsense",), "unrecognized arguments: --nonsense"),
+    (("--ethertype", "ETH_P_PAE"), "--ethertype goes with --interface"),
+    (("--interface", "lo", "--ethertype", "IPX"), "invalid choice: 'IPX'"),
+    (("surplus",), "unrecognized arguments: surplus"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), USAGE)
+def test_wrong_usage(arguments: tuple[str, ...], words: str) -> None:
+    """Exit status 2, as usual."""
+    result = rawechod(*arguments)
+    assert result.returncode == 2
+    assert words in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "valid, 1 listener\n"),
+        ("echo = []", "valid, 0 listeners\n"),
+        ('[[echo]]\n[[echo]]\ninterface = "a"', "2"),
+    ],
+)
+def test_checking_a_good_file(tmp_path: Path, text: str, words: str) -> None:
+    """Says so, with 0; `--config` names the file as well."""
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    for arguments in (("--check-config", str(path)), ("--config", str(path), "--check-config")):
+        result = rawechod(*arguments)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert result.stdout.startswith(f"{path}: valid")
+        assert words in result.stdout
+
+
+def test_checking_a_bad_file(tmp_path: Path) -> None:
+    """Every problem on a line of its own, with 78."""
+    path = tmp_path / "config.toml"
+    path.write_text('[echo]\ninterface = ""\n[probe]\nsize = 1\n[lgo]\n')
+    result = rawechod("--check-config", str(path))
+    assert (result.returncode, result.stdout) == (78, "")
+    assert [line.split(": ")[:2] for line in result.stderr.splitlines()] == [
+        [str(path), key] for key in ("echo[0].interface", "probe.size", "lgo")
+    ]
+
+
+@pytest.mark.parametrize("name", ["a/b", "", "sixteen-letters!"])
+def test_interface_that_can_not_be(name: str) -> None:
+    """An argument is checked as the file's value is."""
+    result = rawechod("--interface", name, "--control", os.devnull)
+    assert result.returncode == 78
+    assert result.stderr.startswith("--interface: echo[0].interface: ")
+
+
+def test_interface_without_a_file(lone_host: Host, daemon: StartDaemon) -> None:
+    """One listener from the arguments alone; there is nothing to reload, which is said."""
+    ours = daemon(lone_host, "", "--interface", "lo", "--ethertype", "ETH_P_PAE")
+    listener = ours.listener()
+    assert (listener["interface"], listener["ethertype"], listener["state"]) == ("lo", "ETH_P_PAE", "up")
+    refused = ours.ctl("reload")
+    assert refused.returncode == 5
+    assert "there is no file to reload: started with --interface" in refused.stderr
+    assert ours.stop() == 0
