@@ -177,6 +177,17 @@ static void leave(struct re_batch *batch, int slot)
 	batch->unhandled[batch->unhandled_count++] = slot;
 }
 
+/* Whether a frame that re_decide left is an echo reply. A prober of this host hears as many as it sends requests,
+ * and so does the listener beside it. */
+static int is_heard(const struct re_settings *settings, const struct re_frame *frame, const __u8 *pdu)
+{
+	if (!pdu || settings->loopback || pdu[RE_OP_OFFSET] != RE_OP_REPLY)
+		return 0;
+	if (re_u16(pdu) != RE_MAGIC || pdu[2] != RE_VERSION)
+		return 0;
+	return settings->loopback_device || re_mac(frame->data + 6) != settings->mac;
+}
+
 /* Decide on the frame in a slot; whether it became reply number `replies`. */
 static int serve_frame(struct re_batch *batch, int slot, int replies)
 {
@@ -195,6 +206,8 @@ static int serve_frame(struct re_batch *batch, int slot, int replies)
 
 	if (arrival->packet_type != PACKET_OUTGOING)
 		verdict = re_decide(&batch->tables, &batch->settings, &frame, &pdu);
+	if (verdict == RE_PASS && is_heard(&batch->settings, &frame, pdu))
+		verdict = RE_HEARD;
 	batch->verdicts[verdict]++;
 	if (verdict == RE_PASS)
 		leave(batch, slot);

@@ -26,6 +26,7 @@ enum re_verdict {
 	RE_PEER_RATE_LIMIT,
 	RE_RATE_LIMIT,
 	RE_STORM,
+	RE_HEARD, /* a reply, to somebody's probe; only the batch engine counts them: the kernel passes them on */
 	RE_VERDICTS,
 };
 

@@ -172,7 +172,7 @@ def _seq(reply: bytes | DropReason | None) -> int:
 def test_a_batch() -> None:
     """Answered, dropped and left frames in one go, each in its place."""
     sent = [frames.request(seq=seq) for seq in range(1, 6)]
-    sent[1], sent[3] = frames.request(payload=bytes(161)), frames.request(op=2)
+    sent[1], sent[3] = frames.request(payload=bytes(161)), frames.request(op=3)
     with bench(ALL) as fast:
         for octets in sent:
             fast.far.send(octets)
