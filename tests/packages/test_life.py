@@ -18,6 +18,19 @@ from tests.systemd.machine import Service
 
 EXPOSURE = 1.2
 MEGABYTES = 40
+HOARDER = """
+import socket, sys
+clients = []
+try:
+    while True:
+        clients.append(socket.socket(socket.AF_UNIX))
+        clients[-1].connect("/run/rawecho/control.sock")
+        clients[-1].sendall(b"x" * 1_000_000)
+except OSError:
+    print(len(clients), flush=True)
+    sys.stdin.read()
+"""
+"""Keeps the ends of as many messages back as the daemon puts up with."""
 MINE = SHIPPED.replace('interface = "lo"', 'interface = "eth1"')
 
 
@@ -45,7 +58,7 @@ def test_the_installed_unit_is_hardened(service: Service, computer: Computer) ->
     figure = re.search(r"Overall exposure level for rawechod.service: ([0-9.]+)", report)
     assert figure
     assert float(figure[1]) <= EXPOSURE, report
-    verdict = computer.run("systemd-analyze", "verify", service.UNIT)
+    verdict = computer.run("systemd-analyze", "verify", "--man=no", service.UNIT)
     assert verdict.stdout + verdict.stderr == ""
 
 
@@ -87,6 +100,19 @@ def test_joining_the_group_makes_an_operator(
     assert computer.login(alice, "rawechoctl probe --count 1").returncode == 0
     still, _ = old_login.communicate("rawechoctl probe --count 1; echo $?\n", timeout=60)
     assert still == "4\n"
+
+
+def test_no_user_drives_it_into_its_limits(service: Service, computer: Computer, alice: str) -> None:
+    """With all the memory taken up that one user can make it use, the daemon lives and serves others."""
+    pid = service.show("MainPID")
+    command = [*computer.inside, "su", "--login", alice, "--command", f"python3 -c '{HOARDER}'"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as hoarder:
+        assert hoarder.stdout
+        assert int(hoarder.stdout.readline()) > 100
+        assert service.status()["pid"] == int(pid)
+        hoarder.communicate("", timeout=60)
+    limits = {name: int(service.show(name)) for name in ("MemoryMax", "TasksMax", "LimitNOFILE")}
+    assert limits == {"MemoryMax": 768 << 20, "TasksMax": 8, "LimitNOFILE": 2048}
 
 
 def test_stopped_means_stopped(service: Service) -> None:
