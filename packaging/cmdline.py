@@ -27,6 +27,8 @@ class Option:
     """What its value is called; empty where it takes none."""
     optional: bool
     """Whether the value may be left out."""
+    repeated: bool
+    """Whether there may be several."""
     choices: tuple[str, ...]
     named: bool
     """Whether the choices go by the value's name."""
@@ -81,7 +83,8 @@ def _option(parser: argparse.ArgumentParser, action: argparse.Action) -> Option:
     return Option(
         names=tuple(action.option_strings),
         value="" if action.nargs == 0 else str(action.metavar or action.dest.upper()),
-        optional=action.nargs == "?",
+        optional=action.nargs in ("?", "*"),
+        repeated=action.nargs == "*",
         choices=tuple(map(str, action.choices or ())),
         named=action.metavar is not None,
         help=parser._get_formatter()._expand_help(action),

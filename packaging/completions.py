@@ -63,7 +63,7 @@ def _zsh_options(program: str) -> list[str]:
 
 def _zsh_option(program: str, option: Option) -> str:
     value = f":{option.value}:{_zsh_action(cmdline.kind(program, option))}" if option.value else ""
-    value = f":{value}" if option.optional else value
+    value = f"*{value}" if option.repeated else f":{value}" if option.optional else value
     if not option.names:
         return _quoted(value)
     long, short = ("=", "+") if value else ("", "")

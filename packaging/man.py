@@ -99,9 +99,9 @@ def _fields(name: str) -> Iterator[str]:
             yield from indented(_fields(inner))
 
 
-def _probe_events(_: str) -> Iterator[str]:
-    """The objects that `probe --json` prints: the events of the contract, unfolded."""
-    for field in interface.members["Probe"].results:
+def _events(method: str) -> Iterator[str]:
+    """The objects that `--json` prints of a method's stream: the events of the contract, unfolded."""
+    for field in interface.members[method].results:
         holder = field.type.lstrip("?")
         if holder in interface.members:
             names = re.findall(r"`(\w+)`", field.comment) or [field.name]
@@ -140,7 +140,7 @@ BLOCKS: dict[str, Callable[[str], Iterable[str]]] = {
     "journal_fields": _journal_fields,
     "keys": _keys,
     "fields": _fields,
-    "probe_events": _probe_events,
+    "events": _events,
     "methods": _methods,
     "errors": _errors,
 }

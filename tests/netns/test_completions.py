@@ -108,6 +108,7 @@ def test_known_hosts_are_targets(served: Shell) -> None:
     assert served.candidates("rawechoctl probe -q --target ") == expected
     assert served.completed("rawechoctl probe fa") == "rawechoctl probe far"
     assert served.completed("rawechoctl probe 02:00:00:00:00:7") == f"rawechoctl probe {NEIGHBOUR}"
+    assert served.completed("rawechoctl probe far 02:00:00:00:00:7") == f"rawechoctl probe far {NEIGHBOUR}"
     assert (
         served.completed("rawechoctl probe --target=02:00:00:00:00:0c") == f"rawechoctl probe --target={ALLOWED}"
     )
