@@ -48,6 +48,12 @@ class _IoVector(ctypes.Structure):
     _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
 
 
+class _SendVector(ctypes.Structure):
+    """The same; takes `bytes` as they are, and keeps them alive."""
+
+    _fields_ = (("base", ctypes.c_char_p), ("length", ctypes.c_size_t))
+
+
 class _Message(ctypes.Structure):
     """struct mmsghdr."""
 
@@ -116,10 +122,10 @@ class BatchSender:
 
     def __init__(self, sock: socket.socket) -> None:
         self._fd = sock.fileno()
-        self._vectors = (_IoVector * BATCH)()
+        self._vectors = (_SendVector * BATCH)()
         self._messages = (_Message * BATCH)()
-        for index, message in enumerate(self._messages):
-            message.vectors = ctypes.pointer(self._vectors[index])
+        for message, vector in zip(self._messages, self._vectors, strict=True):
+            message.vectors = ctypes.cast(ctypes.byref(vector), ctypes.POINTER(_IoVector))
             message.vector_count = 1
 
     def send(self, frames: Sequence[bytes]) -> list[tuple[int, int]]:
@@ -127,9 +133,8 @@ class BatchSender:
 
         With a full queue (EAGAIN) the rest is refused too: never a busy loop.
         """
-        for index, frame in enumerate(frames):
-            self._vectors[index].base = ctypes.cast(ctypes.c_char_p(frame), ctypes.c_void_p).value
-            self._vectors[index].length = len(frame)
+        for vector, frame in zip(self._vectors, frames, strict=False):
+            vector.base, vector.length = frame, len(frame)
         refused: list[tuple[int, int]] = []
         done, retried = 0, False
         while done < len(frames):

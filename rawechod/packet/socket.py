@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 from dataclasses import dataclass
+from enum import Enum
 from typing import NamedTuple
 
 from rawechod.errors import InterfaceError, PrivilegeError
@@ -71,6 +72,16 @@ def ring_for(length: int) -> Ring:
     return Ring(frame_size, max(_RING_OCTETS // frame_size, 32))
 
 
+class Stamps(Enum):
+    """Which frames the kernel stamps."""
+
+    NONE = "none"
+    RECEIVED = "received"
+    """SO_TIMESTAMPNS."""
+    BOTH = "both"
+    """SO_TIMESTAMPING, which can stamp transmitted frames too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How a socket listens."""
@@ -84,8 +95,7 @@ class Options:
     promiscuous: bool = False
     ring: Ring = NO_RING
     """Where frames are put; a kernel that has no rings keeps them for recvmsg."""
-    stamps: bool = False
-    """SO_TIMESTAMPING, which can stamp transmitted frames too, instead of SO_TIMESTAMPNS."""
+    stamps: Stamps = Stamps.RECEIVED
 
 
 def open_socket(ifindex: int, options: Options) -> socket.socket:
@@ -95,9 +105,9 @@ def open_socket(ifindex: int, options: Options) -> socket.socket:
         if options.filter:
             _attach_filter(sock, options.filter)
         sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
-        if options.stamps:
+        if options.stamps is Stamps.BOTH:
             sock.setsockopt(socket.SOL_SOCKET, timestamps.SO_TIMESTAMPING, timestamps.RECEIVE)
-        else:
+        elif options.stamps is Stamps.RECEIVED:
             sock.setsockopt(socket.SOL_SOCKET, timestamps.SO_TIMESTAMPNS, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         _ignore_outgoing(sock)

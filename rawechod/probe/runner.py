@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rawechod.packet import timestamps
 from rawechod.packet.batch import BATCH, BatchReceiver, BatchSender, Received
-from rawechod.packet.socket import Options, open_socket
+from rawechod.packet.socket import Options, Stamps, open_socket
 from rawechod.probe.codec import Codec, Seen
 from rawechod.probe.events import Arrived, Interval, Lost, Summary
 from rawechod.probe.record import Record, Subject
@@ -79,7 +79,8 @@ class Runner:
 
     def open(self, ifindex: int) -> None:
         """Use the interface with this index from now on; raises, the old socket stays, where it is gone again."""
-        options = Options(filter=self._channel.filter, stamps=True)
+        stamps = Stamps.BOTH if self._channel.stamped else Stamps.NONE
+        options = Options(filter=self._channel.filter, stamps=stamps)
         fresh = open_socket(ifindex, options)
         self._close_socket()
         self._socket = fresh
