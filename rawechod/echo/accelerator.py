@@ -8,6 +8,8 @@ import socket
 from functools import cache
 
 from rawechod.echo import native
+from rawechod.echo.breaker import MOST_LOOPS, StormBreaker
+from rawechod.echo.constants import HEAD_LENGTH
 from rawechod.echo.counters import Counters
 from rawechod.packet.batch import BATCH, Received
 from rawechod.packet.socket import NO_RING, Ring
@@ -42,6 +44,18 @@ class _Unhandled(ctypes.Structure):
     )
 
 
+class _Loop(ctypes.Structure):
+    """`struct re_loop`."""
+
+    _fields_ = (
+        ("mac", ctypes.c_uint64),
+        ("frames", ctypes.c_uint64),
+        ("head", ctypes.c_uint8 * HEAD_LENGTH),
+        ("open", ctypes.c_uint8),
+        ("zero", ctypes.c_uint8),
+    )
+
+
 @cache
 def _library() -> ctypes.CDLL | None:
     path = native.library("_batch")
@@ -53,6 +67,8 @@ def _library() -> ctypes.CDLL | None:
     library.re_batch_new.argtypes = (ctypes.c_int, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32)
     library.re_batch_free.argtypes = (ctypes.c_void_p,)
     library.re_batch_serve.argtypes = (ctypes.c_void_p,)
+    library.re_batch_take_loops.argtypes = (ctypes.c_void_p, ctypes.POINTER(_Loop))
+    library.re_batch_open_loops.argtypes = (ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint64), ctypes.c_int)
     library.re_batch_look.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(_Unhandled))
     return library
 
@@ -112,6 +128,15 @@ class Accelerator:
         counts = list(self._shared.verdicts)
         native.count(counters, [new - old for new, old in zip(counts, self._told, strict=True)])
         self._told = counts
+
+    def survey(self, breaker: StormBreaker) -> None:
+        """Tell the storm breaker who sent how much, and C for whom it is open."""
+        loops = (_Loop * MOST_LOOPS)()
+        for loop in loops[: self._library.re_batch_take_loops(self._batch, loops)]:
+            if loop.frames:
+                breaker.count(loop.mac.to_bytes(6), bytes(loop.head), loop.frames)
+        peers = [int.from_bytes(peer) for peer in breaker.open]
+        self._library.re_batch_open_loops(self._batch, (ctypes.c_uint64 * len(peers))(*peers), len(peers))
 
     def _look(self, slot: int) -> Received:
         frame = _Unhandled()

@@ -197,6 +197,7 @@ static int serve_frame(struct re_batch *batch, int slot, int replies)
 		.end = arrival->octets + arrival->kept,
 		.length = arrival->length,
 		.tpid = arrival->tagged ? re_u16(arrival->tag) : 0,
+		.tci = re_u16(arrival->tag + 2),
 		.other_host = arrival->packet_type == PACKET_OTHERHOST,
 		.monotonic = clock_ns(CLOCK_MONOTONIC),
 		.received_at = arrival->received_at,
@@ -211,9 +212,10 @@ static int serve_frame(struct re_batch *batch, int slot, int replies)
 	batch->verdicts[verdict]++;
 	if (verdict == RE_PASS)
 		leave(batch, slot);
-	if (verdict != RE_REPLY)
+	if (verdict != RE_REPLY && verdict != RE_RETURN)
 		return 0;
-	re_put_u64(pdu + RE_T3_OFFSET, clock_ns(CLOCK_REALTIME));
+	if (verdict == RE_REPLY)
+		re_put_u64(pdu + RE_T3_OFFSET, clock_ns(CLOCK_REALTIME));
 	queue_reply(batch, &frame, arrival, replies);
 	return 1;
 }
@@ -288,6 +290,16 @@ int re_batch_serve(struct re_batch *batch)
 	if (batch->ring.memory && count > 0)
 		ring_release(&batch->ring, (__u32)count);
 	return count;
+}
+
+int re_batch_take_loops(struct re_batch *batch, struct re_loop *out)
+{
+	return take_loops(&batch->tables, out);
+}
+
+void re_batch_open_loops(struct re_batch *batch, const __u64 *peers, int count)
+{
+	open_loops(&batch->tables, peers, count);
 }
 
 void re_batch_look(const struct re_batch *batch, int slot, struct re_arrival *out)

@@ -46,10 +46,10 @@ class Duty(NamedTuple):
 
     @property
     def fast(self) -> native.Settings | None:
-        """For batch.c, which has no list of sources and does not know loopback mode."""
-        if self.limits is None or self.breaker or self.policy.allow:
+        """For batch.c, which has no list of sources."""
+        if self.limits is None or self.policy.allow:
             return None
-        return native.settings(self.policy, *self.limits)
+        return native.settings(self.policy, *self.limits, breaker=self.breaker)
 
 
 class EpollEngine:
@@ -92,6 +92,8 @@ class EpollEngine:
 
     def survey(self, breaker: StormBreaker) -> None:
         """Bring the storm breaker up to date; the reflector does that itself."""
+        if self._accelerator:
+            self._accelerator.survey(breaker)
 
     def drain(self) -> None:
         """Serve what has arrived up to now."""

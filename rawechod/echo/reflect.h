@@ -56,6 +56,7 @@ struct re_frame {
 	__u8 *end;
 	__u32 length;      /* more than end - data where it was cut */
 	__u16 tpid;        /* of a tag that is not in the octets, 0 = none */
+	__u16 tci;
 	__u8 other_host;
 	__u64 monotonic;   /* now */
 	__u64 received_at; /* nanoseconds since the epoch */

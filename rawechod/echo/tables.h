@@ -19,12 +19,22 @@ struct session {
 	__u32 count;
 };
 
-/* Both tables are sets of WAYS entries: what finds its set full of entries in use is not kept. */
+/* Loopback mode: what a peer sent since the daemon looked. accelerator.py has its layout. */
+struct re_loop {
+	__u64 mac; /* 0 = free */
+	__u64 frames;
+	__u8 head[RE_HEAD_LENGTH]; /* of one of its frames: tags and EtherType */
+	__u8 open;                 /* the storm breaker is: nothing is returned */
+	__u8 zero;
+};
+
+/* The tables are sets of WAYS entries: what finds its set full of entries in use is not kept. */
 struct tables {
 	__u64 due;
 	__u64 strangers;
 	struct peer peers[RE_MOST_PEERS / WAYS][WAYS];
 	struct session sessions[RE_MOST_SESSIONS / WAYS][WAYS];
+	struct re_loop loops[RE_MOST_LOOPS / WAYS][WAYS];
 };
 
 static __u32 hashed(__u64 key)
@@ -94,10 +104,76 @@ RE_INLINE int re_admit_peer(void *in, const struct re_settings *settings, __u64 
 	return take(&found->due, now, settings->peer_cost, settings->peer_tolerance);
 }
 
+/* A peer's entry, or a free one; NULL where there is no room. */
+static struct re_loop *find_loop(struct tables *tables, __u64 mac)
+{
+	struct re_loop *set = tables->loops[hashed(mac) % (RE_MOST_LOOPS / WAYS)], *free = NULL;
+	int way;
+
+	for (way = 0; way < WAYS; way++) {
+		if (set[way].mac == mac)
+			return &set[way];
+		if (!free && !set[way].mac)
+			free = &set[way];
+	}
+	return free;
+}
+
+/* The tag that the kernel took out, and what is behind the addresses. */
+static void copy_head(__u8 *head, const struct re_frame *frame)
+{
+	size_t kept = (size_t)(frame->end - frame->data) - 12, room = RE_HEAD_LENGTH;
+
+	if (frame->tpid) {
+		re_put_u32(head, (__u32)frame->tpid << 16 | frame->tci);
+		head += RE_TAG_LENGTH, room -= RE_TAG_LENGTH;
+	}
+	memcpy(head, frame->data + 12, kept < room ? kept : room);
+}
+
 RE_INLINE enum re_verdict re_admit_loop(void *tables, const struct re_frame *frame, __u64 mac)
 {
-	(void)tables, (void)frame, (void)mac;
-	return RE_PASS; /* loopback mode is loopback.py's */
+	struct re_loop *loop = find_loop(tables, mac);
+
+	if (!loop)
+		return RE_STORM; /* too many to watch */
+	if (!loop->mac) {
+		loop->mac = mac;
+		copy_head(loop->head, frame);
+	}
+	loop->frames++;
+	return loop->open ? RE_STORM : RE_RETURN;
+}
+
+/* Copy the entries in use, and begin anew: how many. Those that fell silent are forgotten. */
+static int take_loops(struct tables *tables, struct re_loop *out)
+{
+	struct re_loop *loop = tables->loops[0], *end = loop + RE_MOST_LOOPS;
+	int count = 0;
+
+	for (; loop < end; loop++) {
+		if (!loop->mac)
+			continue;
+		out[count++] = *loop;
+		if (!loop->frames && !loop->open)
+			*loop = (struct re_loop){0};
+		loop->frames = 0;
+	}
+	return count;
+}
+
+/* Have the storm breaker open for these peers, and for no others. */
+static void open_loops(struct tables *tables, const __u64 *peers, int count)
+{
+	struct re_loop *loop = tables->loops[0], *end = loop + RE_MOST_LOOPS;
+
+	for (; loop < end; loop++)
+		loop->open = 0;
+	while (count--) {
+		loop = find_loop(tables, peers[count]);
+		if (loop)
+			loop->mac = peers[count], loop->open = 1;
+	}
 }
 
 #endif
