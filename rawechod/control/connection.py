@@ -60,12 +60,33 @@ class Dispatch(Protocol):
         """Reply, fail, or keep the exchange and do so later; raises CallError."""
 
 
+class Turns:
+    """One call a turn of the loop, whoever's it is: who asks for much must not hold up frames and the others."""
+
+    def __init__(self, reactor: Reactor) -> None:
+        self._reactor = reactor
+        self._waiting: deque[Callable[[], None]] = deque()
+
+    def wait(self, serve: Callable[[], None]) -> None:
+        """Call back when it is this caller's turn."""
+        self._waiting.append(serve)
+        if len(self._waiting) == 1:
+            self._reactor.call_at(0, self._next)
+
+    def _next(self) -> None:
+        serve = self._waiting.popleft()
+        if self._waiting:
+            self._reactor.call_at(0, self._next)
+        serve()
+
+
 class Connection:
     """One client."""
 
     def __init__(
         self,
         reactor: Reactor,
+        turns: Turns,
         sock: socket.socket,
         peer: Peer,
         dispatch: Dispatch,
@@ -73,6 +94,7 @@ class Connection:
     ) -> None:
         self.peer = peer
         self._reactor = reactor
+        self._turns = turns
         self._socket = sock
         self._dispatch = dispatch
         self._on_close = on_close
@@ -150,10 +172,9 @@ class Connection:
         self._serve_soon()
 
     def _serve_soon(self) -> None:
-        """One call a turn of the loop: who sends many at once must not hold up frames and other clients."""
         if not self._serves_soon:
             self._serves_soon = True
-            self._reactor.call_at(0, self._serve)
+            self._turns.wait(self._serve)
 
     def _serve(self) -> None:
         """Carry out the next call, if the replies to the one before are taken."""

@@ -203,11 +203,15 @@ def _unknown(name: str) -> CallError:
 
 
 def _validated(model: type[BaseModel], parameters: Parameters) -> BaseModel:
+    # Before pydantic, which takes microseconds to describe each of what may be many thousands.
+    unknown = next((name for name in parameters if name not in model.model_fields), None)
+    if unknown is not None:
+        raise CallError(f"{SERVICE}.InvalidParameter", parameter=unknown)
     try:
         return model.model_validate(parameters)
     except ValidationError as error:
         detail = error.errors()[0]
-        name = str(detail["loc"][0]) if detail["loc"] else ""  # none for a name that is no valid text
+        name = str(detail["loc"][0])
         if detail["type"] in ("value_error", "greater_than_equal", "less_than_equal"):
             problem = config_problems.from_pydantic(error, {})[0]
             raise CallError("InvalidRequest", parameter=name, reason=problem.sentence) from error

@@ -7,7 +7,7 @@ from collections import Counter
 
 from rawechod import events, journal
 from rawechod.control import authorize, varlink
-from rawechod.control.connection import Connection, Dispatch
+from rawechod.control.connection import Connection, Dispatch, Turns
 from rawechod.control.varlink import CallError
 from rawechod.reactor import Reactor
 
@@ -22,6 +22,7 @@ class Server:
 
     def __init__(self, reactor: Reactor, sockets: list[socket.socket], dispatch: Dispatch) -> None:
         self._reactor = reactor
+        self._turns = Turns(reactor)
         self._dispatch = dispatch
         self._connections: set[Connection] = set()
         self._uids: Counter[int] = Counter()
@@ -63,7 +64,7 @@ class Server:
             self._turn_away(client, peer)
             return
         self._uids[peer.uid] += 1
-        self._connections.add(Connection(self._reactor, client, peer, self._dispatch, self._gone))
+        self._connections.add(Connection(self._reactor, self._turns, client, peer, self._dispatch, self._gone))
 
     def _turn_away(self, client: socket.socket, peer: authorize.Peer) -> None:
         journal.emit(events.CLIENT_CUT_OFF, uid=peer.uid, problem="too many connections")
