@@ -207,6 +207,13 @@ def test_names_that_nobody_has(talk: Talk, name: str) -> None:
         assert talk.receive()["error"] == f"{SERVICE}.InvalidParameter"
 
 
+def test_a_hundred_thousand_names(talk: Talk) -> None:
+    """As many as fit into a message: the first is named, at little cost."""
+    names = {f"{number:06}": 0 for number in range(70_000)}
+    reply = talk.call("GetStatus", **names)
+    assert reply == {"error": f"{SERVICE}.InvalidParameter", "parameters": {"parameter": "000000"}}
+
+
 LEAVES: list[Any] = [
     None,
     True,
