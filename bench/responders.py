@@ -83,13 +83,23 @@ def rawechod(site: Site, engine: str, text: str, environment: dict[str, str] | N
         yield daemon
 
 
-def _engine(engine: str) -> Callable[[Site], Running]:
+def _engine(engine: str) -> Callable[[Site], AbstractContextManager[int]]:
     @contextlib.contextmanager
     def run(site: Site) -> Iterator[int]:
         with rawechod(site, engine, config(engine, site.kind)) as daemon:
             yield daemon.process.pid
 
     return run
+
+
+@contextlib.contextmanager
+def _steered(site: Site) -> Iterator[int]:
+    """As behind a NIC whose interrupts another core serves: on veth the sender's core does it all otherwise."""
+    mask = 1 << (site.place.core or 0)
+    steering = f"echo {mask:x} > /sys/class/net/{INTERFACE}/queues/rx-0/rps_cpus"
+    site.host.run("sh", "-c", steering)
+    with _engine("ebpf")(site) as pid:
+        yield pid
 
 
 @contextlib.contextmanager
@@ -162,6 +172,7 @@ RESPONDERS = {
     "epoll": Responder("rawechod, epoll engine, compiled fast path", _engine("epoll")),
     "epoll-python": Responder("rawechod, epoll engine, as installed without a C compiler", _interpreted),
     "ebpf": Responder("rawechod, ebpf engine", _engine("ebpf")),
+    "ebpf-rps": Responder("rawechod, ebpf engine, receive work steered to the responder's core (RPS)", _steered),
     "testpmd": Responder("DPDK testpmd, macswap on net_af_packet, no policy, spins", _testpmd, _no_testpmd),
     "scapy": Responder("Scapy, sniff + send, no policy", _scapy, _no_scapy),
     "kernel-icmp": Responder("the kernel's answers to ping (ICMP echo, IPv4)", _kernel_icmp, icmp=True),
