@@ -10,6 +10,30 @@ from __future__ import annotations
 from collections import deque
 
 
+class _Runs:
+    """Numbers that only grow, kept as runs of consecutive ones."""
+
+    def __init__(self) -> None:
+        self._runs: deque[tuple[int, int]] = deque()
+
+    def append(self, number: int) -> None:
+        """Add one."""
+        if self._runs and self._runs[-1][1] == number - 1:
+            self._runs[-1] = (self._runs[-1][0], number)
+        else:
+            self._runs.append((number, number))
+
+    def take(self, up_to: int) -> int:
+        """Remove the numbers up to this one: how many they were."""
+        taken = 0
+        while self._runs and self._runs[0][0] <= up_to:
+            first, last = self._runs.popleft()
+            taken += min(last, up_to) - first + 1
+            if last > up_to:
+                self._runs.appendleft((up_to + 1, last))
+        return taken
+
+
 class Losses:
     """Losses of one session with one responder; numbers are those of the requests, 1, 2, 3, ..."""
 
@@ -17,11 +41,10 @@ class Losses:
         self.longest_run = 0
         self._run = 0
         self._last_lost = 0
-        self._refused = 0
-        self._runs: deque[tuple[int, int]] = deque()
-        """First and last number of each run of losses behind the last reply that was heard."""
-        self._before = 0
-        """Losses up to that reply."""
+        self._lost, self._refused = _Runs(), _Runs()
+        """Behind the last reply that was heard."""
+        self._lost_before = self._refused_before = 0
+        """Up to that reply."""
         self._heard = self._counted = 0
         self._known = True
 
@@ -29,16 +52,14 @@ class Losses:
         """A request timed out; they come in order."""
         self._extend_run(number)
         if number <= self._heard:
-            self._before += 1
-        elif self._runs and self._runs[-1][1] == number - 1:
-            self._runs[-1] = (self._runs[-1][0], number)
+            self._lost_before += 1
         else:
-            self._runs.append((number, number))
+            self._lost.append(number)
 
     def refused(self, number: int) -> None:
         """A request never left this machine: no direction."""
         self._extend_run(number)
-        self._refused += 1
+        self._refused.append(number)
 
     def heard(self, number: int, responder_seq: int) -> None:
         """A reply said how many requests its sender has received."""
@@ -47,23 +68,20 @@ class Losses:
         # 0: it does not count. Fewer than before: it was restarted, and its count says nothing any more.
         self._known = self._known and responder_seq >= max(self._counted, 1)
         self._heard, self._counted = number, responder_seq
-        while self._runs and self._runs[0][0] <= number:
-            first, last = self._runs.popleft()
-            self._before += min(last, number) - first + 1
-            if last > number:
-                self._runs.appendleft((number + 1, last))
+        self._lost_before += self._lost.take(number)
+        self._refused_before += self._refused.take(number)
 
     @property
     def forward(self) -> int:
         """Lost on the way there."""
         if not self._known or not self._heard:
             return 0
-        return min(max(self._heard - self._refused - self._counted, 0), self._before)
+        return min(max(self._heard - self._refused_before - self._counted, 0), self._lost_before)
 
     @property
     def backward(self) -> int:
         """Lost on the way back, or not answered."""
-        return self._before - self.forward if self._known and self._heard else 0
+        return self._lost_before - self.forward if self._known and self._heard else 0
 
     def _extend_run(self, number: int) -> None:
         self._run = self._run + 1 if number == self._last_lost + 1 else 1
