@@ -75,6 +75,7 @@ def test_full_table_makes_room_by_forgetting_full_buckets() -> None:
     _exhausted(limiter, B)
     later = START + 10 * SECOND
     assert limiter.admits(C, later)
+    assert set(limiter._buckets) == {B, C}
     _exhausted(limiter, C, later)
     assert limiter.admits(A, later)
 
@@ -106,4 +107,14 @@ def test_the_busy_stay_in_a_full_table() -> None:
     later = START + 10 * SECOND
     _exhausted(limiter, A, later)
     assert limiter.admits(C, later)
+    assert set(limiter._buckets) == {A, C}
     assert not limiter.admits(A, later)
+
+
+@pytest.mark.parametrize(("early", "room"), [(1, False), (0, True)])
+def test_a_bucket_is_forgotten_when_it_is_full(early: int, room: bool) -> None:
+    """Not a nanosecond earlier: it would be full again with the next look."""
+    limiter = PeerLimiter(1000, capacity=1)
+    limiter.admits(A, START)
+    limiter.admits(B, START + SECOND // 1000 - early)
+    assert (B in limiter._buckets) is room

@@ -59,6 +59,20 @@ def test_refused_requests_have_no_direction() -> None:
     assert (losses.forward, losses.backward) == (0, 1)
 
 
+def test_refused_requests_behind_the_last_reply_change_nothing() -> None:
+    """Two were lost on the way there; then the interface went down: that makes them no losses on the way back."""
+    losses = Losses()
+    losses.heard(1, 1)
+    losses.lost(2)
+    losses.lost(3)
+    losses.heard(4, 2)
+    for number in (5, 6, 7):
+        losses.refused(number)
+        assert (losses.forward, losses.backward) == (2, 0)
+    losses.heard(8, 3)
+    assert (losses.forward, losses.backward) == (2, 0)
+
+
 @pytest.mark.parametrize("counts", [(0, 0), (5, 1)], ids=["does not count", "restarted"])
 def test_a_count_that_says_nothing(counts: tuple[int, int]) -> None:
     """No direction is told then."""

@@ -44,17 +44,18 @@ def test_summary_of_a_mixed_run() -> None:
     heard(books, A, match(2, reordered=True), 200, False, 2)
     heard(books, A, match(1, Verdict.DUPLICATE), 0, False, 3)
     heard(books, A, match(4, Verdict.LATE), 9000, False, 4)
-    books.lost, books.strangers = 1, 2
-    books.send_errors["ENETDOWN"] += 1
-    summary = books.summary(sent=5, outstanding=1, now=START + 1_500 * MS)
+    books.lose(4)
+    books.lose(5, "ENETDOWN")
+    books.strangers = 2
+    summary = books.summary(sent=6, outstanding=1, now=START + 1_500 * MS)
     assert (summary.interface, summary.ethertype, summary.target, summary.size) == (
         *("eth1", "ETH_P_802_EX1", "02:00:00:00:00:0a"),
         60,
     )
     counts = (summary.sent, summary.received, summary.lost, summary.outstanding, summary.late)
-    assert counts == (5, 3, 1, 1, 1)
+    assert counts == (6, 3, 2, 1, 1)
     assert (summary.duplicates, summary.reordered, summary.corrupted, summary.strangers) == (1, 1, 1, 2)
-    assert (summary.loss_ratio, summary.duration_s) == (0.25, 1.5)
+    assert (summary.loss_ratio, summary.duration_s) == (0.4, 1.5)
     assert summary.send_errors == {"ENETDOWN": 1}
     assert summary.responders == [Responder("02:00:00:00:00:0a", 3, 1, 1, 1, 4, 1)]
 
@@ -155,10 +156,11 @@ def test_books_balance(steps: list[tuple[str, int, bytes]], unsent: set[int], gr
     now = START
     for what, value, mac in steps:
         now += value * MS if what == "wait" else 0
-        books.lost += len(session.timed_out(now))
+        for number in session.timed_out(now):
+            books.lose(number)
         for number in session.due(now):
             if number in unsent:
-                books.lost += 1
+                books.lose(number, "ENOBUFS")
             else:
                 session.sent_at(number, now)
         found = session.arrived(value, mac, now) if what == "reply" else None
@@ -171,6 +173,9 @@ def _balanced(summary: Summary) -> None:
     assert summary.sent == summary.received + summary.lost + summary.outstanding
     assert min(summary.received, summary.lost, summary.outstanding) >= 0
     assert 0 <= summary.loss_ratio <= 1
+    assert sum(summary.send_errors.values()) <= summary.lost
+    assert summary.lost_forward + summary.lost_backward <= summary.lost
+    assert min(summary.lost, 1) <= summary.longest_loss_run <= summary.lost
     assert (summary.rtt_ns is None) == (summary.received == 0)
     assert sum(one.received for one in summary.responders) >= summary.received
     assert sum(one.duplicates for one in summary.responders) == summary.duplicates

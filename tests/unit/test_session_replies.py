@@ -93,11 +93,11 @@ def test_reordering_against_the_definition(arriving: list[int]) -> None:
 
 def test_late_is_lost_already() -> None:
     """A reply after its timeout is late with its real time, every copy of it; the request stays lost."""
-    session = started(1, timeout=10 * MS)
-    assert session.timed_out(10 * MS) == [1]
+    session = started(2, timeout=10 * MS)
+    assert session.timed_out(11 * MS) == [1, 2]
     assert session.outstanding == 0
     for now in (12 * MS, 15 * MS):
-        assert arrive(session, 1, now) == Match(LATE, 1, now, False, False)
+        assert arrive(session, 2, now) == Match(LATE, 2, now - MS, False, False, sent_at=MS)
     assert session.outstanding == 0
 
 
