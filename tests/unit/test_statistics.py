@@ -132,6 +132,7 @@ def test_nothing_came() -> None:
     """No figures."""
     assert recorded().rtt() is None
     assert recorded().ipdv() is None
+    assert recorded().pdv() is None
 
 
 @given(many_times)
@@ -143,6 +144,18 @@ def test_rtt_figures(values: list[int]) -> None:
     assert [found.min, *percentiles, found.max] == sorted([found.min, *percentiles, found.max])
     for percent, value in zip(PERCENTS, percentiles, strict=True):
         assert close(value, nearest_rank(values, round(percent * 100)))
+
+
+@given(many_times)
+def test_pdv_is_the_rtt_above_its_minimum(values: list[int]) -> None:
+    """RFC 5481: each figure less the smallest round trip."""
+    statistics_of = recorded(*enumerate(values, 1))
+    rtt, pdv = statistics_of.rtt(), statistics_of.pdv()
+    assert rtt is not None
+    assert pdv is not None
+    assert pdv.mean == pytest.approx(rtt.mean - rtt.min, abs=0.1)
+    for name in ("p50", "p90", "p99", "p999", "max"):
+        assert getattr(pdv, name) == getattr(rtt, name) - rtt.min
 
 
 def test_one_value_is_exact_in_all_figures() -> None:
