@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
+import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -17,6 +21,33 @@ from tests.systemd.machine import Service
 
 Build = Callable[[str], Path]
 SHIPPED = (REPOSITORY / "etc/rawecho/config.toml").read_text()
+
+
+PREPARATION = pytest.StashKey[subprocess.Popen[bytes]]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """The systems that packages are built in are made, where they are missing, while other tests run."""
+    here = any(Path(__file__).parent in item.path.parents for item in session.items)
+    if here and not session.config.option.collectonly and not os.geteuid() and shutil.which("mmdebstrap"):
+        script = (
+            f"for release in {' '.join(system.RELEASES)}; do {system.PACKAGING}/root.sh make $release build; done"
+        )
+        session.config.stash[PREPARATION] = subprocess.Popen(
+            ["nice", "sh", "-c", script],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,  # what is wrong comes up again when a test wants the system
+            start_new_session=True,
+        )
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """What is still being made is given up."""
+    if preparation := config.stash.get(PREPARATION, None):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(preparation.pid, signal.SIGTERM)
+        preparation.wait()
 
 
 @pytest.fixture(scope="session", params=system.RELEASES)
