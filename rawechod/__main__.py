@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import signal
 import sys
 
-import rawechod.lean  # noqa: F401, first of all
+import rawechod.lean  # first of all
 from rawechod import __version__, config, events, journal
 from rawechod.config import DEFAULT_PATH, Config
 from rawechod.config_problems import ConfigError
@@ -14,6 +15,8 @@ from rawechod.control.varlink import DEFAULT_SOCKET
 from rawechod.daemon import Daemon
 from rawechod.errors import PrivilegeError, RawechoError
 from rawechod.wire.ethernet import ETHERTYPES
+
+rawechod.lean.end()
 
 EXIT_OK = 0
 EXIT_FAILURE = 1
@@ -63,6 +66,8 @@ def main() -> int:
         if arguments.check_config is not None:
             return _check(arguments.check_config or arguments.config)
         return _serve(arguments)
+    except KeyboardInterrupt:  # Before the loop looks after it.
+        return 128 + signal.SIGINT
     except RawechoError as error:
         _tell(error)
         return _exit_status(error)

@@ -10,14 +10,23 @@ import os
 import signal
 import sys
 
-signal.signal(signal.SIGINT, signal.SIG_DFL)
+_handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 # TLS, which asyncio takes along and structlog asyncio; the hashes of its library; structlog's colours.
 # Each of them does without where there is none.
 UNUSED = ("ssl", "_hashlib", "rich")
-sys.modules |= dict.fromkeys(UNUSED)  # type: ignore[arg-type]
+_kept_out = [name for name in UNUSED if name not in sys.modules]
+sys.modules |= dict.fromkeys(_kept_out)  # type: ignore[arg-type]
 
 # Plugins that other software installed for pydantic have no business here.
 os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
 # pydantic up to 2.10 checks at each start what it has made of our models itself, with a validator of 5 MB.
 os.environ["PYDANTIC_SKIP_VALIDATING_CORE_SCHEMAS"] = "1"
+
+
+def end() -> None:
+    """All imports are done: whoever asks for those libraries from here on gets them."""
+    for name in _kept_out:
+        if sys.modules.get(name, sys) is None:
+            del sys.modules[name]
+    signal.signal(signal.SIGINT, _handler)
