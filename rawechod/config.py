@@ -6,8 +6,10 @@ generated from them.
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 import tomllib
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -28,6 +30,8 @@ from rawechod.wire import ethernet
 DEFAULT_PATH = "/etc/rawecho/config.toml"
 SMALLEST_INTERVAL = 10 * UNITS["us"]
 LARGEST_FRAME = 65_535 + ethernet.HEADER_LENGTH
+LONGEST_FILE = 16 << 20
+"""Octets."""
 
 
 def _duration(value: object) -> object:
@@ -194,7 +198,7 @@ TABLES: dict[str, type[Table]] = {"echo": Echo, "probe": Probe, "control": Contr
 def load(path: str) -> Config:
     """Read a file; raises ConfigError with all its problems."""
     try:
-        text = Path(path).read_bytes().decode()
+        text = _read(path).decode()
         data = tomllib.loads(text)
     except OSError as error:
         raise ConfigError(path, [Problem("", f"can't be read: {error.strerror}")]) from error
@@ -205,6 +209,17 @@ def load(path: str) -> Config:
     return parse(data, path)
 
 
+def _read(path: str) -> bytes:
+    """Files alone: a reload that waits for a pipe's other end would hold up the loop."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        octets = file.read(LONGEST_FILE + 1)
+    if len(octets) > LONGEST_FILE:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    return octets
+
+
 def parse(data: dict[str, Any], source: str) -> Config:
     """Validate tables that came from `source`; raises ConfigError with all their problems."""
     if isinstance(data.get("echo"), dict):
@@ -213,7 +228,7 @@ def parse(data: dict[str, Any], source: str) -> Config:
     try:
         config = Config.model_validate(data)
     except ValidationError as error:
-        known = {name: list(model.model_fields) for name, model in TABLES.items()}
+        known = {name: list(getattr(TABLES.get(name), "model_fields", [])) for name in Config.model_fields}
         problems = config_problems.from_pydantic(error, known) + problems
     if problems:
         raise ConfigError(source, problems)

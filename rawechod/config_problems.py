@@ -107,6 +107,7 @@ def _allowed(detail: dict[str, Any]) -> str:
         "bool_type": "true or false",
         "string_type": "a text",
         "list_type": "a list",
+        "dict_type": "a table",
         "model_type": "a table",
         "model_attributes_type": "a table",
         "string_too_short": "a text that is not empty",
@@ -119,7 +120,7 @@ def _allowed(detail: dict[str, Any]) -> str:
 
 def _bound(detail: dict[str, Any], bound: int) -> str:
     """A bound in the words of the file: durations are nanoseconds inside."""
-    if detail["loc"][-1] in ("interval", "timeout", "duration", "spin"):
+    if detail["loc"][-1] in ("interval", "timeout", "duration", "spin", "report_every"):
         return format_duration(bound)
     return str(bound)
 

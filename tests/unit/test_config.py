@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,22 @@ def test_unreadable_file(tmp_path: Path, name: str, words: str) -> None:
     """Neither is a traceback."""
     with pytest.raises(ConfigError, match=rf"can't be read: {words}"):
         config.load(str(tmp_path / name))
+
+
+def test_pipe(tmp_path: Path) -> None:
+    """A pipe is refused at once, without waiting for whoever might write into it."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="can't be read: it is no regular file"):
+        config.load(str(tmp_path / "pipe"))
+
+
+def test_file_without_an_end(tmp_path: Path) -> None:
+    """A file of any size costs a bounded amount of memory."""
+    path = tmp_path / "config.toml"
+    path.touch()
+    os.truncate(path, 1 << 40)
+    with pytest.raises(ConfigError, match="can't be read: File too large"):
+        config.load(str(path))
 
 
 json_values = st.recursive(

@@ -118,7 +118,8 @@ def test_all_at_once() -> None:
 UNKNOWN = [
     ({"echo": {"interfce": "lo"}}, "echo[0].interfce: unknown key; did you mean interface?"),
     ({"prob": {}}, "prob: unknown table; did you mean probe?"),
-    ({"zzz": 1}, "zzz: unknown table; known here: echo, probe, control, log"),
+    ({"host": {}}, "host: unknown table; did you mean hosts?"),
+    ({"zzz": 1}, "zzz: unknown table; known here: echo, probe, control, log, hosts"),
     ({"log": {"zzz": 1}}, "log.zzz: unknown key; known here: level"),
 ]
 
