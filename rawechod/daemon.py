@@ -27,6 +27,7 @@ class Daemon:
 
     def __init__(self, configuration: Config, source: str, control_path: str, reloadable: bool) -> None:
         """Binds everything; raises PrivilegeError, ControlSocketError."""
+        passed = systemd.listen_sockets()  # Before anything of ours can have one of their numbers.
         open_unbound().close()
         self._config, self._source, self._reloadable = configuration, source, reloadable
         self._reactor = Reactor()
@@ -38,7 +39,8 @@ class Daemon:
         self.tracer.follow(self._listeners)
         self._follow_links()
         self.prober = Prober(self._reactor, self._links, configuration)
-        self._endpoint, sockets = _listening(control_path)
+        self._endpoint = None if passed else Endpoint(control_path)
+        sockets = [self._endpoint.socket] if self._endpoint else passed
         self._server = Server(self._reactor, sockets, Methods(self))
         self._reactor.register(self._links.fileno(), self._links.read)
         self._watch_signals()
@@ -110,7 +112,9 @@ class Daemon:
         open_unbound().close()  # From here on nothing refuses.
         listeners = self._reconciled(new)
         for listener in self._listeners:
-            if listener not in listeners:
+            if listener in listeners:
+                listener.retry()
+            else:
                 listener.close()  # First, for an interface takes one XDP program.
         self._listeners, self._config, self.prober.config = listeners, new, new
         self.tracer.follow(listeners)
@@ -181,12 +185,3 @@ class Daemon:
 
 def _key(settings: Echo) -> str:
     return settings.model_dump_json()
-
-
-def _listening(path: str) -> tuple[Endpoint | None, list[socket.socket]]:
-    """The sockets that were passed, else our own at the path."""
-    passed = systemd.listen_sockets()
-    if passed:
-        return None, passed
-    endpoint = Endpoint(path)
-    return endpoint, [endpoint.socket]

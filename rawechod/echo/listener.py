@@ -112,6 +112,11 @@ class Listener:
         policy = self._policy(self._link)
         return policy if self._engine_name == epoll_engine.NAME else policy.with_tags()
 
+    def retry(self) -> None:
+        """Have `follow` try for the wanted engine again, where it could not be had."""
+        if self._engine_note:
+            self._stop()
+
     def close(self) -> None:
         """Stop, for good."""
         self.arming.close()
