@@ -24,8 +24,6 @@ _ADDRESS = struct.Struct("=HHiHBB8s")
 _CONTROL_HEADER = struct.Struct("@Nii")
 _AUXDATA = struct.Struct("=IIIHHHH")
 _CONTROL_SIZE = 128
-_MSG_LENGTH = struct.Struct("=I")
-_CONTROL_LENGTH = struct.Struct("@N")
 _STAMPS = (timestamps.SCM_TIMESTAMPNS, timestamps.SCM_TIMESTAMPING)
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -69,6 +67,12 @@ class _Message(ctypes.Structure):
     )
 
 
+_RESULTS = struct.Struct(
+    f"@{_Message.control_length.offset}xNlI{ctypes.sizeof(_Message) - _Message.length.offset - 4}x"
+)
+"""Of a struct mmsghdr, what the kernel writes: the ancillary data's length, flags, the frame's length."""
+
+
 class BatchReceiver:
     """Drains a packet socket, up to BATCH frames a call, each cut at `frame_size` octets."""
 
@@ -76,6 +80,7 @@ class BatchReceiver:
         self._fd = sock.fileno()
         self._size = frame_size
         self._frames = bytearray(BATCH * frame_size)
+        self._view = memoryview(self._frames)
         self._addresses = bytearray(BATCH * _ADDRESS.size)
         self._controls = bytearray(BATCH * _CONTROL_SIZE)
         self._vectors = (_IoVector * BATCH)()
@@ -103,16 +108,13 @@ class BatchReceiver:
             if code in (errno.EAGAIN, errno.EINTR):
                 return []
             raise OSError(code, os.strerror(code))
-        headers = bytes(memoryview(self._messages)[:count])
-        return [self._received(index, headers) for index in range(count)]
+        headers = _RESULTS.iter_unpack(memoryview(self._messages)[:count].cast("B"))
+        return [self._received(index, length, used) for index, (used, _, length) in enumerate(headers)]
 
-    def _received(self, index: int, headers: bytes) -> Received:
-        at = index * ctypes.sizeof(_Message)
-        (length,) = _MSG_LENGTH.unpack_from(headers, at + _Message.length.offset)
+    def _received(self, index: int, length: int, used: int) -> Received:
         start = index * self._size
-        frame = bytes(self._frames[start : start + min(length, self._size)])
+        frame = bytes(self._view[start : start + (length if length < self._size else self._size)])
         packet_type = self._addresses[index * _ADDRESS.size + 10]
-        (used,) = _CONTROL_LENGTH.unpack_from(headers, at + _Message.control_length.offset)
         tag, received_at = _ancillary(self._controls, index * _CONTROL_SIZE, used)
         return Received(frame, length, packet_type, tag, received_at)
 
@@ -123,6 +125,7 @@ class BatchSender:
     def __init__(self, sock: socket.socket) -> None:
         self._fd = sock.fileno()
         self._vectors = (_SendVector * BATCH)()
+        self._slots = list(self._vectors)
         self._messages = (_Message * BATCH)()
         for message, vector in zip(self._messages, self._vectors, strict=True):
             message.vectors = ctypes.cast(ctypes.byref(vector), ctypes.POINTER(_IoVector))
@@ -133,7 +136,7 @@ class BatchSender:
 
         With a full queue (EAGAIN) the rest is refused too: never a busy loop.
         """
-        for vector, frame in zip(self._vectors, frames, strict=False):
+        for vector, frame in zip(self._slots, frames, strict=False):
             vector.base, vector.length = frame, len(frame)
         refused: list[tuple[int, int]] = []
         done, retried = 0, False
@@ -171,15 +174,11 @@ def _ancillary(controls: bytearray, start: int, used: int) -> tuple[tuple[int, i
             break
         body = offset + _CONTROL_HEADER.size
         if level == SOL_PACKET and kind == PACKET_AUXDATA:
-            tag = _tag(*_AUXDATA.unpack_from(controls, body))
+            status, _, _, _, _, tci, tpid = _AUXDATA.unpack_from(controls, body)
+            # Presence is the status bit, never `tci != 0`: vid 0 with pcp 0 is a valid tag.
+            if status & TP_STATUS_VLAN_VALID:
+                tag = (tpid if status & TP_STATUS_VLAN_TPID_VALID else DEFAULT_TPID), tci
         elif level == socket.SOL_SOCKET and kind in _STAMPS:
             received_at = timestamps.decode(controls, body)
         offset += (length + 7) & ~7
     return tag, received_at
-
-
-def _tag(status: int, _l: int, _s: int, _m: int, _n: int, tci: int, tpid: int) -> tuple[int, int] | None:
-    """Presence is the status bit, never `tci != 0`: vid 0 with pcp 0 is a valid tag."""
-    if not status & TP_STATUS_VLAN_VALID:
-        return None
-    return (tpid if status & TP_STATUS_VLAN_TPID_VALID else DEFAULT_TPID), tci

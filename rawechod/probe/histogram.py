@@ -22,7 +22,7 @@ class Histogram:
 
     def record(self, value: int) -> None:
         """Count one value; negative ones count as 0."""
-        self._buckets[_bucket(max(value, 0))] += 1
+        self._buckets[_bucket(value) if value > 0 else 0] += 1
         self.total += 1
 
     def merge(self, other: Histogram) -> None:
@@ -50,8 +50,8 @@ class Histogram:
 
 
 def _bucket(value: int) -> int:
-    shift = max(value.bit_length() - 1 - SUB_BITS, 0)
-    return (shift << SUB_BITS) + (value >> shift)
+    shift = value.bit_length() - 1 - SUB_BITS
+    return (shift << SUB_BITS) + (value >> shift) if shift > 0 else value
 
 
 def _bounds(bucket: int) -> tuple[int, int]:

@@ -187,11 +187,12 @@ class Session:
 
     def _reordered(self, number: int, responder: bytes) -> bool:
         """RFC 4737, section 3: below the next expected number."""
-        if responder not in self._highest and len(self._highest) >= MOST_RESPONDERS:
-            return False
         highest = self._highest.get(responder, 0)
-        self._highest[responder] = max(highest, number)
-        return number < highest
+        if number < highest:
+            return True
+        if highest or len(self._highest) < MOST_RESPONDERS:
+            self._highest[responder] = number
+        return False
 
     def _all_sent(self, now: int) -> bool:
         enough = bool(self._plan.count) and self._last >= self._plan.count
