@@ -36,6 +36,7 @@ class Answer(NamedTuple):
 class _Found:
     def __init__(self) -> None:
         self.interface = ""
+        self.authenticators: set[str] = set()
         self._rtts: dict[tuple[str, Ask], int] = {}
         self.answers: dict[str, list[Answer]] = {}
 
@@ -48,6 +49,7 @@ class _Found:
             key = (arrived["mac"], ask)
             self._rtts[key] = min(self._rtts.get(key, arrived["rtt_ns"]), arrived["rtt_ns"])
         elif reply["event"] == "summary":
+            self.authenticators |= set(reply["summary"]["authenticators"])
             for one in reply["summary"]["responders"]:
                 self._answered(ask, one)
 
@@ -100,10 +102,13 @@ def _show(found: _Found, asks: list[Ask], out: Output) -> None:
             {"mac": mac, "answers": [answer._asdict() for answer in sorted(answers)]}
             for mac, answers in sorted(found.answers.items())
         ]
-        out.object({"interface": found.interface, "asked": asked, "responders": responders})
+        about = {"interface": found.interface, "asked": asked, "responders": responders}
+        out.object(about | {"authenticators": sorted(found.authenticators)})
         return
     ways = ", ".join(f"{ask.ethertype} through {ask.through}" for ask in asks)
     out.line(f"asked on {found.interface}: {ways}")
+    for mac in sorted(found.authenticators):
+        out.line(f"{mac} is a real 802.1X authenticator: it sent EAP requests")
     if not found.answers:
         out.line("nobody answers")
         return

@@ -102,7 +102,10 @@ def hello_filter(ethertype: int) -> bytes | None:
     return None if ethertype == ethernet.ETH_P_ALL else responder_filter(ethertype)
 
 
-def probe_filter(session: int) -> bytes:
-    """What a probe hears: the replies of its own session."""
+def probe_filter(session: int, authenticators: bool = False) -> bytes:
+    """What a probe hears: the replies of its own session; and EAP requests of 802.1X, where they are wanted."""
     op = Check(LD_BYTE, echo.OP_OFFSET, echo.REPLY)
-    return _assemble(*_echo_pdu(op, Check(LD_WORD, echo.SESSION_OFFSET, session)))
+    replies = _echo_pdu(op, Check(LD_WORD, echo.SESSION_OFFSET, session))
+    is_eap = Check(LD_BYTE, 3, eapol.EAP_PACKET), Check(LD_BYTE, 2 + eapol.HEADER_LENGTH, eapol.EAP_REQUEST)
+    eap = (Check(LD_HALF, 0, ethernet.ETH_P_PAE), *is_eap)
+    return _assemble(*replies, eap) if authenticators else _assemble(*replies)

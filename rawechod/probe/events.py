@@ -151,6 +151,8 @@ class Summary:
     send_errors: dict[str, int] = field(default_factory=dict)
     responders: list[Responder] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    authenticators: list[str] = field(default_factory=list)
+    """Who sent EAP requests meanwhile; heard under ETH_P_PAE alone."""
 
 
 ProbeEvent = Start | Using | Arrived | Lost | Interval | Summary

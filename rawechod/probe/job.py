@@ -122,7 +122,7 @@ class Job:
         channel = Channel(
             ifindex=order.link.ifindex,
             frame_size=order.size + ethernet.MOST_TAGS * ethernet.TAG_LENGTH,
-            filter=hello_filter(order.ethertype) if order.hello else probe_filter(session),
+            filter=self._filter(session),
             any_source=ethernet.is_group(target) or order.link.loopback,
             stamped=order.plan.interval >= STAMPED_INTERVAL,
             one_way=order.one_way,
@@ -137,6 +137,12 @@ class Job:
             self._searched if searching else self._tell,
             self._finish,
         )
+
+    def _filter(self, session: int) -> bytes | None:
+        order = self.order
+        if order.hello:
+            return hello_filter(order.ethertype)
+        return probe_filter(session, authenticators=order.ethertype == ethernet.ETH_P_PAE)
 
     def _codec(self, target: bytes, session: int) -> Codec:
         order = self.order

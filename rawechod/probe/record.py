@@ -12,7 +12,11 @@ from rawechod.probe.losses import Losses
 from rawechod.probe.session import MOST_RESPONDERS, Match, Verdict
 from rawechod.probe.statistics import Moments, RttStatistics
 from rawechod.probe.timing import Timing
-from rawechod.wire import ethernet
+from rawechod.reasons import MalformedFrameError
+from rawechod.wire import eapol, ethernet
+
+MOST_AUTHENTICATORS = 16
+"""Those of 802.1X that are told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ class Record:
     _forward: Moments = field(default_factory=Moments)
     _backward: Moments = field(default_factory=Moments)
     _losses: Losses = field(default_factory=Losses)
+    _authenticators: set[bytes] = field(default_factory=set)
     _responders: dict[bytes, _Tally] = field(default_factory=dict)
     _others: _Tally = field(default_factory=_Tally)
     """Of responders beyond those that are told apart."""
@@ -107,6 +112,16 @@ class Record:
                 self._backward.record(timing.backward)
             if self.window:
                 self.window.record(match.number, timing.rtt)
+
+    def foreign(self, frame: bytes) -> None:
+        """A frame that is no reply: perhaps a real authenticator's."""
+        try:
+            header = ethernet.decode_header(frame)
+        except MalformedFrameError:
+            return
+        is_eap = header.ethertype == ethernet.ETH_P_PAE and eapol.is_eap_request(frame[header.length :])
+        if is_eap and len(self._authenticators) < MOST_AUTHENTICATORS:
+            self._authenticators.add(header.src)
 
     def _new_tally(self, mac: bytes) -> _Tally:
         if len(self._responders) >= MOST_RESPONDERS:
@@ -142,6 +157,7 @@ class Record:
             send_errors=dict(self.send_errors),
             responders=[self._responder(mac) for mac in sorted(self._responders)],
             notes=self._notes(),
+            authenticators=[ethernet.format_mac(mac) for mac in sorted(self._authenticators)],
             **(self.counts() | self._times() | self._loss_details()),
         )
 
@@ -196,5 +212,9 @@ class Record:
             notes.append(
                 "the PAE group address ends at the first bridge, Linux's included: a responder behind one must "
                 "be probed by its MAC"
+            )
+        if self._authenticators:
+            notes.append(
+                "a real 802.1X authenticator is on this port: it sent EAP requests, which were left alone"
             )
         return notes

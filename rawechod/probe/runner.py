@@ -201,6 +201,7 @@ class Runner:
         tag = ethernet.Tag(*received.tag) if received.tag else None
         seen = self._codec.reply(received.frame, received.length, tag)
         if seen is None:
+            self._record.foreign(received.frame)
             return
         if not self._channel.any_source and seen.src != self._record.subject.target:
             self._record.strangers += 1

@@ -16,6 +16,8 @@ from rawechod.reasons import DropReason, MalformedFrameError
 HEADER_LENGTH = 4
 VERSION = 3
 PACKET_TYPE = 0xEC
+EAP_PACKET, EAP_REQUEST = 0, 1
+"""A real packet type, and the first octet of its body where an authenticator asks."""
 
 _HEADER = struct.Struct("!BBH")
 
@@ -23,6 +25,11 @@ _HEADER = struct.Struct("!BBH")
 def wrap(body: bytes) -> bytes:
     """The envelope around a body of at most 65535 octets."""
     return _HEADER.pack(VERSION, PACKET_TYPE, len(body)) + body
+
+
+def is_eap_request(payload: bytes) -> bool:
+    """Whether an authenticator sent this."""
+    return len(payload) > HEADER_LENGTH and (payload[1], payload[HEADER_LENGTH]) == (EAP_PACKET, EAP_REQUEST)
 
 
 def unwrap(payload: bytes) -> bytes:

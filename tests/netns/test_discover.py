@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from tests.lab import MAC_B, Host, StartDaemon
+from tests.lab import MAC_A, MAC_B, Host, StartDaemon
 from tests.netns.conftest import Responder, table
 from tests.netns.frames import parse
 from tests.netns.port import port
 from tests.netns.segment import Segment, segment
+from tests.netns.test_eap import Authenticator
 
 
 def test_every_responder_is_found(root: None, daemon: StartDaemon) -> None:
@@ -71,3 +72,17 @@ def test_an_interface_that_may_not_be_used(two_hosts: tuple[Host, Host], daemon:
     result = daemon(two_hosts[0], table()).ctl("discover", "-I", "eth7")
     assert result.returncode == 2
     assert "probing from eth7 is not configured; allowed: eth1" in result.stderr
+
+
+def test_an_authenticator_is_seen(two_hosts: tuple[Host, Host], daemon: StartDaemon) -> None:
+    """Real EAP requests are told apart from answers: nobody answers, and who asked is named."""
+    prober = daemon(two_hosts[0], table())
+    with port(two_hosts[1]) as far:
+        authenticator = Authenticator(far, MAC_A, MAC_B)
+        try:
+            found = prober.objects("discover", "-c", "1", "-W", "0.2")[0]
+            text = prober.ctl("discover", "-c", "1", "-W", "0.2").stdout
+        finally:
+            authenticator.stop()
+    assert (found["responders"], found["authenticators"]) == ([], [MAC_B])
+    assert f"{MAC_B} is a real 802.1X authenticator: it sent EAP requests\nnobody answers\n" in text

@@ -64,6 +64,8 @@ def test_eap_disturbs_no_probe(
     for prober, target in ((far, MAC_A), (ours, MAC_B)):
         summary = prober.probe("-c", "20", "-i", "0.01", target)
         assert (summary["sent"], summary["received"], summary["lost"]) == (20, 20, 0)
+        heard = [MAC_A] if prober is far else []
+        assert summary["authenticators"] == heard
         assert not any(summary[name] for name in ("duplicates", "corrupted", "strangers", "late", "reordered"))
     authenticator.stop()
     listener = far.listener()

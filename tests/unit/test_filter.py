@@ -12,7 +12,7 @@ from rawechod.packet.socket import SO_ATTACH_FILTER, _attach_filter
 from rawechod.reasons import DropReason, MalformedFrameError
 from rawechod.wire import echo, ethernet
 from tests.unit import datagrams, frames
-from tests.unit.frames import EX1, PAE, SESSION
+from tests.unit.frames import EX1, PAE, SESSION, eapol, frame, pdu
 from tests.unit.mutants import AMOUNT, arbitrary
 
 MAGIC = b"RE"
@@ -50,11 +50,19 @@ def _of_this_session(header: ethernet.Header, body: bytes) -> bool:
     return bool(pdu and pdu[3:8] == b"\x02" + SESSION.to_bytes(4))
 
 
+def _is_eap_request(body: bytes) -> bool:
+    return body[1:2] == b"\0" and body[4:5] == b"\1"
+
+
 PROGRAMS: dict[str, tuple[bytes, Expected]] = {
     "every EtherType": (responder_filter(3), lambda header, body: _pdu_at(header, body) is not None),
     "PAE": (responder_filter(PAE), lambda header, _: header.ethertype == PAE),
     "802_EX1": (responder_filter(EX1), lambda header, _: header.ethertype == EX1),
     "probe": (probe_filter(SESSION), _of_this_session),
+    "probe that hears authenticators": (
+        probe_filter(SESSION, authenticators=True),
+        lambda header, body: _of_this_session(header, body) or (header.ethertype == PAE and _is_eap_request(body)),
+    ),
 }
 
 
@@ -104,3 +112,14 @@ def test_hello_filter() -> None:
     """The tutorial's frames under ETH_P_ALL have no header, so all pass; else the EtherType decides."""
     assert hello_filter(ethernet.ETH_P_ALL) is None
     assert hello_filter(PAE) == responder_filter(PAE)
+
+
+@pytest.mark.parametrize("tags", [b"", bytes.fromhex("81000064"), bytes.fromhex("88a80001 81000002")])
+def test_a_probe_may_hear_authenticators(kernel: Callable[[bytes], Callable[[bytes], bool]], tags: bytes) -> None:
+    """EAP requests pass where they are wanted, no other EAP or EAPOL frame does, and replies do as ever."""
+    wanted = kernel(probe_filter(SESSION, authenticators=True))
+    assert wanted(frame(eapol(b"\1\1\0\5\1", 0), ethertype=PAE, tags=tags))
+    for body in (eapol(b"\2\1\0\5\1", 0), eapol(b"\1\1\0\5\1", 3), eapol(b"", 1)):
+        assert not wanted(frame(body, ethertype=PAE, tags=tags))
+    assert not wanted(frame(eapol(b"\1\1\0\5\1", 0), ethertype=EX1, tags=tags))
+    assert wanted(frame(eapol(pdu(op=2)), ethertype=PAE, tags=tags))
