@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -19,6 +20,8 @@ class Output:
     """Text with colour only on a terminal; JSON as `--json` says."""
 
     def __init__(self, mode: str, stream: TextIO | None = None) -> None:
+        if not (stream or sys.stdout):
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         self._stream = stream or sys.stdout
         self.as_json = mode != "off"
         self.on_terminal = self._stream.isatty() and os.environ.get("TERM") != "dumb"

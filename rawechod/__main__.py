@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import faulthandler
 import signal
 import sys
+from typing import TextIO
 
 import rawechod.lean  # first of all
 from rawechod import __version__, config, events, journal
@@ -80,7 +82,12 @@ def _tell(error: RawechoError) -> None:
         journal.start()
         journal.emit(events.NOT_STARTED, problem=str(error))
     else:
-        print(error, file=sys.stderr)
+        _print(str(error), sys.stderr)
+
+
+def _print(text: str, stream: TextIO) -> None:
+    with contextlib.suppress(OSError):  # The exit status says it, too.
+        print(text, file=stream, flush=True)
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -100,7 +107,7 @@ def _configuration(arguments: argparse.Namespace) -> tuple[Config, str]:
 
 def _check(path: str) -> int:
     settings = config.load(path)
-    print(f"{path}: valid, {len(settings.echo)} listener{'' if len(settings.echo) == 1 else 's'}")
+    _print(f"{path}: valid, {len(settings.echo)} listener{'' if len(settings.echo) == 1 else 's'}", sys.stdout)
     return EXIT_OK
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 
 from rawechod import __version__, config, events, journal, systemd
 from rawechod.config import Config, Control, Echo

@@ -6,6 +6,7 @@ import os
 import socket
 import time
 
+from rawechod.errors import ControlSocketError
 from systemd import daemon
 
 
@@ -46,9 +47,13 @@ def feed_watchdog() -> None:
 
 
 def listen_sockets() -> list[socket.socket]:
-    """Unix stream sockets that were passed with LISTEN_FDS; others are closed."""
+    """Unix stream sockets that were passed with LISTEN_FDS; others are closed. Raises ControlSocketError."""
     sockets = []
-    for fd in daemon.listen_fds(True):
+    try:
+        fds = daemon.listen_fds(True)
+    except OSError as error:
+        raise ControlSocketError(f"LISTEN_FDS promises what was not passed: {error.strerror}") from error
+    for fd in fds:
         if daemon.is_socket_unix(fd, socket.SOCK_STREAM, 1):
             sockets.append(socket.socket(fileno=fd))
         else:

@@ -71,3 +71,11 @@ def test_full_disk(served: Daemon) -> None:
         )
     assert result.returncode == 2, result
     assert "can't write the output: No space left on device" in result.stderr
+
+
+def test_closed_standard_output(served: Daemon) -> None:
+    """Nowhere to write to: said, as for a full disk."""
+    command = ["sh", "-c", f'exec "{TOOL[0]}" -m rawechoctl --socket "$0" status >&-', str(served.control)]
+    result = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "rawechoctl: can't write the output: Bad file descriptor\n"

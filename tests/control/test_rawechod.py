@@ -88,3 +88,24 @@ def test_interface_without_a_file(lone_host: Host, daemon: StartDaemon) -> None:
     assert refused.returncode == 5
     assert "there is no file to reload: started with --interface" in refused.stderr
     assert ours.stop() == 0
+
+
+def test_closed_standard_streams(tmp_path: Path) -> None:
+    """Without any of them the exit status still tells; what is written goes nowhere else."""
+    command = f'exec "{sys.executable}" -m rawechod --check-config "$0" <&- >&- 2>&-'
+    for text, status in (("", 0), ("[lgo]", 78)):
+        path = tmp_path / "config.toml"
+        path.write_text(text)
+        assert subprocess.run(["sh", "-c", command, str(path)], cwd=REPOSITORY, check=False).returncode == status
+
+
+@pytest.mark.parametrize("passed", ["1", "nonsense"])
+def test_listening_sockets_that_were_not_passed(tmp_path: Path, passed: str) -> None:
+    """The control socket can't be had, which is said in a sentence."""
+    path = tmp_path / "control.sock"
+    daemon = f'exec "{sys.executable}" -m rawechod --interface lo --control "$0"'
+    command = f"LISTEN_PID=$$ LISTEN_FDS={passed} {daemon}"
+    shell = ["sh", "-c", command, str(path)]
+    result = subprocess.run(shell, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 1
+    assert result.stderr.startswith("LISTEN_FDS promises what was not passed: ")
