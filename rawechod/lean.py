@@ -12,14 +12,6 @@ import sys
 
 _handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-# Standard streams that were closed lead nowhere: no socket of ours may get their numbers, and be written to.
-while (spare := os.open(os.devnull, os.O_RDWR)) <= 2:
-    pass
-os.close(spare)
-for number, name in enumerate(("stdin", "stdout", "stderr")):
-    if getattr(sys, name) is None:
-        setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
-
 # TLS, which asyncio takes along and structlog asyncio; the hashes of its library; structlog's colours.
 # Each of them does without where there is none.
 UNUSED = ("ssl", "_hashlib", "rich")
