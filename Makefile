@@ -32,7 +32,7 @@ lint: setup ## ruff, mypy --strict, and that every installed package is pinned
 generate: setup ## write what is told twice anew: default configuration, reference, journal catalog
 	@$(VENV)/python packaging/generate.py
 
-bench: setup ## measure the daemon against a C server, and the control tool's start
+bench: setup ## measure the daemon against a C server, DPDK, Scapy and ping, and how it grows
 	@bench/run
 
 install: ## install for the system: DESTDIR= PREFIX=/usr

@@ -83,10 +83,10 @@ def rawechod(site: Site, engine: str, text: str, environment: dict[str, str] | N
         yield daemon
 
 
-def _engine(engine: str) -> Callable[[Site], AbstractContextManager[int]]:
+def _engine(engine: str, more: str = "") -> Callable[[Site], AbstractContextManager[int]]:
     @contextlib.contextmanager
     def run(site: Site) -> Iterator[int]:
-        with rawechod(site, engine, config(engine, site.kind)) as daemon:
+        with rawechod(site, engine, config(engine, site.kind) + more) as daemon:
             yield daemon.process.pid
 
     return run
@@ -170,6 +170,9 @@ BASELINE = "tutorial-c"
 RESPONDERS = {
     BASELINE: Responder("C, epoll_wait + recv + send a frame, ETH_P_ALL, no policy", _tutorial_style),
     "epoll": Responder("rawechod, epoll engine, compiled fast path", _engine("epoll")),
+    "epoll-spin": Responder(
+        'rawechod, epoll engine, compiled fast path, spin = "200us"', _engine("epoll", 'spin = "200us"\n')
+    ),
     "epoll-python": Responder("rawechod, epoll engine, as installed without a C compiler", _interpreted),
     "ebpf": Responder("rawechod, ebpf engine", _engine("ebpf")),
     "ebpf-rps": Responder("rawechod, ebpf engine, receive work steered to the responder's core (RPS)", _steered),
