@@ -185,6 +185,12 @@ def test_event_table(event: Event) -> None:
     assert set(names) <= set(events.FIELDS)
 
 
+def test_priorities_are_syslogs() -> None:
+    """syslog(3): from 2, critical, to 7, debug."""
+    names = ["critical", "error", "warning", "notice", "info", "debug"]
+    assert list(journal.PRIORITIES.items()) == list(zip(names, range(2, 8), strict=True))
+
+
 def test_event_names_and_ids_are_told_apart() -> None:
     """No name and no ID twice."""
     ids = [event.message_id for event in EVENTS if event.message_id]
