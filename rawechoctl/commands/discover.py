@@ -35,7 +35,7 @@ class Answer(NamedTuple):
 
 class _Found:
     def __init__(self) -> None:
-        self.interface = ""
+        self.interface = self.note = ""
         self.authenticators: set[str] = set()
         self._rtts: dict[tuple[str, Ask], int] = {}
         self.answers: dict[str, list[Answer]] = {}
@@ -43,7 +43,7 @@ class _Found:
     def take(self, ask: Ask, reply: Body) -> None:
         """Keep what an event of a probe tells."""
         if reply["event"] == "start":
-            self.interface = reply["start"]["interface"]
+            self.interface, self.note = reply["start"]["interface"], reply["start"]["note"]
         elif reply["event"] in ("reply", "late"):
             arrived = reply["arrived"]
             key = (arrived["mac"], ask)
@@ -107,6 +107,8 @@ def _show(found: _Found, asks: list[Ask], out: Output) -> None:
         return
     ways = ", ".join(f"{ask.ethertype} through {ask.through}" for ask in asks)
     out.line(f"asked on {found.interface}: {ways}")
+    if found.note:
+        out.line(found.note)
     for mac in sorted(found.authenticators):
         out.line(f"{mac} is a real 802.1X authenticator: it sent EAP requests")
     if not found.answers:

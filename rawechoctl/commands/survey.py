@@ -129,6 +129,8 @@ def _outcome(cell: Cell, arrived: Body) -> Outcome:
 def _axes(arguments: Namespace) -> Axes:
     sizes = [0 if text == "max" else _number("sizes", text) for text in _words(arguments.sizes)]
     priorities = [_number("priorities", text) for text in _words(arguments.priorities)]
+    if arguments.target in DESTINATIONS:
+        raise UsageError(f"survey needs a single target, not {arguments.target}; --to says by which addresses")
     axes = Axes(_words(arguments.ethertypes), _words(arguments.to), _words(arguments.vlans), priorities, sizes)
     unknown = [word for word in axes.destinations if word not in DESTINATIONS]
     if unknown:

@@ -86,3 +86,10 @@ def test_an_authenticator_is_seen(two_hosts: tuple[Host, Host], daemon: StartDae
             authenticator.stop()
     assert (found["responders"], found["authenticators"]) == ([], [MAC_B])
     assert f"{MAC_B} is a real 802.1X authenticator: it sent EAP requests\nnobody answers\n" in text
+
+
+def test_lo_says_that_it_is_lo(lone_host: Host, daemon: StartDaemon) -> None:
+    """The shipped configuration answers itself, and says how to reach somebody else."""
+    result = daemon(lone_host, table("lo")).ctl("discover", "-c", "1", "-W", "0.1")
+    assert result.returncode == 0
+    assert "loopback only: set interface in " in result.stdout

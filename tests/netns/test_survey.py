@@ -124,6 +124,7 @@ def test_nobody_answers(two_hosts: tuple[Host, Host], daemon: StartDaemon) -> No
     ("arguments", "words"),
     [
         (("--to", "everybody"), "--to everybody: one or several of unicast, broadcast, pae-group"),
+        (("broadcast",), "survey needs a single target, not broadcast"),
         (("--sizes", "60,x"), "--sizes: 'x' is no whole number"),
         (("--sizes", ""), "0 combinations; from 1 to 1000 can be tried"),
         (("--vlans", ",".join(map(str, range(200)))), "combinations; from 1 to 1000 can be tried"),
