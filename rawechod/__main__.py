@@ -10,7 +10,7 @@ import sys
 from typing import TextIO
 
 import rawechod.lean  # first of all
-from rawechod import __version__, config, events, journal
+from rawechod import __version__, config, events, journal, streams
 from rawechod.config import DEFAULT_PATH, Config
 from rawechod.config_problems import ConfigError
 from rawechod.control.varlink import DEFAULT_SOCKET
@@ -61,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     """Run the daemon; the exit status is 0, 1, 77 or 78."""
+    streams.stand_in()
     arguments = parser().parse_args()
     if arguments.ethertype and arguments.interface is None:
         parser().error("--ethertype goes with --interface")
