@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import sys
@@ -23,6 +24,9 @@ class Output:
         if not (stream or sys.stdout):
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         self._stream = stream or sys.stdout
+        if isinstance(self._stream, io.TextIOWrapper):
+            self._stream.reconfigure(errors="backslashreplace")  # A locale without our letters is no failure.
+        self._ascii = (self._stream.encoding or "utf-8").lower() != "utf-8"
         self.as_json = mode != "off"
         self.on_terminal = self._stream.isatty() and os.environ.get("TERM") != "dumb"
         self._pretty = mode == "pretty"
@@ -31,9 +35,9 @@ class Output:
     def object(self, value: Parameters) -> None:
         """One JSON object, at once: a reader may be waiting for it."""
         if self._pretty:
-            text = json.dumps(value, indent=4, ensure_ascii=False)
+            text = json.dumps(value, indent=4, ensure_ascii=self._ascii)
         else:
-            text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+            text = json.dumps(value, separators=(",", ":"), ensure_ascii=self._ascii)
         self.line(text)
 
     def line(self, text: str = "") -> None:

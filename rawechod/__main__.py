@@ -88,7 +88,8 @@ def _tell(error: RawechoError) -> None:
 
 def _print(text: str, stream: TextIO) -> None:
     with contextlib.suppress(OSError):  # The exit status says it, too.
-        print(text, file=stream, flush=True)
+        # A path need not be UTF-8.
+        print(text.encode(errors="backslashreplace").decode(), file=stream, flush=True)
 
 
 def _serve(arguments: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ import pytest
 
 from rawechod import __version__
 from tests.control.tool import TOOL, tool
-from tests.lab import REPOSITORY, Daemon
+from tests.lab import REPOSITORY, Daemon, Host, StartDaemon
 
 BEFORE = [("--json=short", "stats"), ("-j", "stats"), ("--json", "stats"), ("--json", "short", "stats")]
 BEHIND = [tuple(reversed(arguments)) for arguments in BEFORE[:3]] + [("stats", "--json", "short")]
@@ -118,3 +118,16 @@ def test_colour_on_terminals_alone(served: Daemon) -> None:
     assert "\x1b[" in _terminal(served, NO_COLOR="")
     assert "\x1b[" not in _terminal(served, NO_COLOR="1")
     assert "\x1b[" not in served.ctl("status").stdout
+
+
+@pytest.mark.parametrize("mode", ["off", "short", "pretty"])
+def test_locale_without_our_letters(lone_host: Host, daemon: StartDaemon, mode: str) -> None:
+    """What it can't write is told by number, in JSON as JSON does it."""
+    ours = daemon(lone_host, 'echo = [{ interface = "é€" }]')
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    command = [*TOOL, "--socket", str(ours.control), f"--json={mode}", "status"]
+    output = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, check=True).stdout
+    if mode == "off":
+        assert rb"\xe9\u20ac: absent" in output
+    else:
+        assert json.loads(output.decode("ascii"))["listeners"][0]["interface"] == "é€"
