@@ -229,7 +229,7 @@ def parse(data: dict[str, Any], source: str) -> Config:
         config = Config.model_validate(data)
     except ValidationError as error:
         known = {name: list(getattr(TABLES.get(name), "model_fields", [])) for name in Config.model_fields}
-        problems = config_problems.from_pydantic(error, known) + problems
+        problems = config_problems.from_pydantic(error, data, known) + problems
     if problems:
         raise ConfigError(source, problems)
     return config

@@ -33,9 +33,20 @@ class ConfigError(OutsideError):
         self.problems = problems
 
 
-def from_pydantic(error: ValidationError, known: dict[str, list[str]]) -> list[Problem]:
-    """A problem for each of pydantic's; `known` has the keys of each table."""
-    return [_problem(dict(detail), known) for detail in error.errors()]
+def from_pydantic(error: ValidationError, data: dict[str, Any], known: dict[str, list[str]]) -> list[Problem]:
+    """A problem for each of pydantic's with `data`; `known` has the keys of each table."""
+    details = (detail | {"input": _found(data, detail["loc"], detail["input"])} for detail in error.errors())
+    return [_problem(dict(detail), known) for detail in details]
+
+
+def _found(data: Any, location: tuple[str | int, ...], otherwise: object) -> object:
+    """What is there in the file: pydantic 2.10 has what our own validator made of it instead."""
+    try:
+        for part in location:
+            data = data[part]
+    except (KeyError, IndexError, TypeError):
+        return otherwise
+    return data
 
 
 def across_listeners(data: dict[str, Any]) -> list[Problem]:
