@@ -195,6 +195,9 @@ class Connection:
             self._dispatch(exchange)
         except CallError as error:
             exchange.fail(error)
+        except Exception as error:  # noqa: BLE001, a fault of ours must not let a caller end the daemon
+            journal.emit(events.FAILED, place=f"{call.method}: {error!r}")
+            exchange.fail(CallError("InternalError"))
 
     def _reject(self, error: ProtocolError) -> None:
         """Say what is wrong and hang up: what follows can't be trusted to be framed."""

@@ -13,6 +13,9 @@ from rawechod.reactor import Reactor
 
 MOST_CONNECTIONS = 512
 MOST_CONNECTIONS_A_UID = 128
+ROOT = 0
+RESERVED = 32
+"""Connections that root alone gets, so that others can't lock it out."""
 PAUSE = 1_000_000_000
 """After accept failed for want of descriptors, nanoseconds."""
 
@@ -60,7 +63,8 @@ class Server:
         except OSError:
             client.close()
             return
-        if len(self._connections) >= MOST_CONNECTIONS or self._uids[peer.uid] >= MOST_CONNECTIONS_A_UID:
+        most = MOST_CONNECTIONS if peer.uid == ROOT else MOST_CONNECTIONS - RESERVED
+        if len(self._connections) >= most or self._uids[peer.uid] >= MOST_CONNECTIONS_A_UID:
             self._turn_away(client, peer)
             return
         self._uids[peer.uid] += 1

@@ -126,3 +126,15 @@ def test_ending_while_out_of_descriptors(lone_host: object, daemon: StartDaemon)
         with connect(ours.control):
             inside.call("GetStatus")
             assert ours.stop() == 0
+
+
+def test_strangers_do_not_lock_root_out(served: Daemon) -> None:
+    """Many users, each with all it may have: they are turned away before root is."""
+    crowds = [connect_as(served.control, STRANGER + number, count=MOST_A_UID) for number in range(4)]
+    try:
+        assert b"TooManyConnections" in crowds[-1][-1].rest()
+        with connect(served.control) as talk:
+            assert talk.call("GetStatus")["parameters"]["pid"]
+    finally:
+        for talk in (talk for crowd in crowds for talk in crowd):
+            talk.socket.close()
