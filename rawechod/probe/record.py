@@ -156,7 +156,7 @@ class Record:
             duration_s=round((now - self.started_at) / 1e9, 6),
             send_errors=dict(self.send_errors),
             responders=[self._responder(mac) for mac in sorted(self._responders)],
-            notes=self._notes(),
+            notes=self._notes(sent),
             authenticators=[ethernet.format_mac(mac) for mac in sorted(self._authenticators)],
             **(self.counts() | self._times() | self._loss_details()),
         )
@@ -198,10 +198,12 @@ class Record:
             tally.version,
         )
 
-    def _notes(self) -> list[str]:
+    def _notes(self, sent: int) -> list[str]:
         notes = []
         arrived = max((tally.requests_seen for tally in self._responders.values()), default=0)
-        if not ethernet.is_group(self.subject.target) and self.lost and arrived > self.received:
+        # A responder that says it got more than there were is no witness.
+        believable = self.received < arrived <= sent
+        if not ethernet.is_group(self.subject.target) and self.lost and believable:
             notes.append(
                 f"{arrived} requests reached the responder, {self.received} answers came back: lost on the way "
                 "back, or the pace is above the responder's limit (rate_limit, peer_rate_limit)"

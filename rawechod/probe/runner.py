@@ -197,13 +197,20 @@ class Runner:
                 break
         self._advance()
 
+    def _is_possible(self, src: bytes) -> bool:
+        """Whether a reply may come from this MAC."""
+        target = self._record.subject.target
+        if not self._channel.any_source:
+            return src == target
+        return not ethernet.is_group(src) and (src != ethernet.ZERO or target == ethernet.ZERO)
+
     def _take(self, received: Received, now: int) -> None:
         tag = ethernet.Tag(*received.tag) if received.tag else None
         seen = self._codec.reply(received.frame, received.length, tag)
         if seen is None:
             self._record.foreign(received.frame)
             return
-        if not self._channel.any_source and seen.src != self._record.subject.target:
+        if not self._is_possible(seen.src):
             self._record.strangers += 1
             return
         match = self._session.arrived(seen.seq, seen.src, now)

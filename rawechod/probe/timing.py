@@ -13,6 +13,9 @@ from typing import NamedTuple
 from rawechod.probe.codec import Seen
 from rawechod.probe.session import Match
 
+MOST_APART = 100 * 365 * 86_400 * 1_000_000_000
+"""A century in nanoseconds: what is further away is no clock."""
+
 
 class Timing(NamedTuple):
     """A reply's times, nanoseconds."""
@@ -47,4 +50,7 @@ def one_way(given: Timing, seen: Seen, match: Match, received_at: int, wall_offs
         return given
     left = match.stamp if given.kernel_stamped else match.sent_at + wall_offset
     came = received_at if given.kernel_stamped else match.sent_at + match.rtt + wall_offset
-    return given._replace(forward=seen.t2 - left, backward=came - seen.t3)
+    forward, backward = seen.t2 - left, came - seen.t3
+    if max(abs(forward), abs(backward)) > MOST_APART:
+        return given
+    return given._replace(forward=forward, backward=backward)

@@ -140,6 +140,21 @@ def test_strangers_are_not_the_target(far: Port, probe: Start) -> None:
     assert [one["mac"] for one in summary["responders"]] == [MAC_T]
 
 
+def test_nobody_answers_from_a_group(far: Port, cable: Cable) -> None:
+    """Anybody may answer a group, but not from a group or the zero address."""
+    run = Probing(cable.ours, "-c", "1", "-W", "300ms", "broadcast")
+    try:
+        asked = far.receive()
+        sources = (OTHER, "01:80:c2:00:00:03", "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00")
+        far.send(*(reply(asked)._replace(src=source).octets() for source in sources))
+        summary = run.summary()
+    finally:
+        run.close()
+    assert OTHER in [one["mac"] for one in summary["responders"]]
+    assert not {one["mac"] for one in summary["responders"]} & set(sources[1:])
+    assert summary["strangers"] == 3
+
+
 def test_answers_to_what_was_never_asked(far: Port, probe: Start) -> None:
     """Other sessions, requests, numbers from the future or the past: none is taken for a reply."""
     run = probe("-c", "1", *PATIENT)

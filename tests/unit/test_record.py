@@ -123,7 +123,7 @@ def test_notes(target: bytes, arrived: int, lost: int, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("target", "arrived", "lost"),
-    [(A, 1, 9), (A, 10, 0), (A, 0, 10), (ethernet.BROADCAST, 10, 9), (ethernet.PAE_GROUP, 1, 9)],
+    [(A, 1, 9), (A, 11, 9), (A, 10, 0), (A, 0, 10), (ethernet.BROADCAST, 10, 9), (ethernet.PAE_GROUP, 1, 9)],
 )
 def test_no_notes(target: bytes, arrived: int, lost: int) -> None:
     """Nothing is said where the counts don't tell it."""

@@ -70,6 +70,15 @@ def test_one_way_without_kernel_stamps() -> None:
     assert (times.forward, times.backward) == (30, 50)
 
 
+@pytest.mark.parametrize("stamp", [1, 2**64 - 1])
+def test_one_way_of_no_clock(stamp: int) -> None:
+    """Nonsense stamps tell nothing, and never a number that JSON's readers can't hold."""
+    now = 1_800_000_000 * 10**9
+    reply, found = seen(0, t2=stamp, t3=stamp), match(0)._replace(sent_at=now)
+    times = one_way(timing(reply, found, 0), reply, found, 0, 2 * now)
+    assert (times.forward, times.backward) == (None, None)
+
+
 def test_no_one_way_without_the_responders_stamps() -> None:
     """A responder that does not stamp tells no direction."""
     found = match()
