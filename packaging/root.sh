@@ -24,8 +24,11 @@ make() { # SUITE [build]
     mkdir -p "$CACHE"
     exec 8>"$CACHE/$suite-$kind.lock"
     flock 8
-    if [ ! -d "$root" ]; then
-        rm -rf "$CACHE/$suite-$kind"-* # by another script, or half made
+    find "$CACHE" -mindepth 1 -maxdepth 1 -name "$suite-*" -mtime +7 -exec rm -rf {} + # others, unused for a week
+    if [ -d "$root" ]; then
+        touch "$root"
+    else
+        rm -rf "$root.new" # half made
         "make_$kind" "$suite" "$root.new" >&2
         mv "$root.new" "$root"
     fi
