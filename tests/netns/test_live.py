@@ -121,7 +121,7 @@ def test_top(cable: Cable, show: Show) -> None:
         seen = show(cable.ours, "top", "-i", "200ms")
         seen.wait_for(r"eth1 +ETH_P_ALL +up +[1-9]")
         seen.wait_for(r"reply +eth1 +[1-9]\d* ")
-        seen.wait_for(rf"{MAC_B} +eth1 +0x88B5")
+        seen.wait_for(rf"{MAC_B} +eth1 +ETH_P_802_EX1")
         seen.type(CTRL_C)
         assert seen.end() == 0
         assert seen.written.count(OWN_SCREEN) == 1
