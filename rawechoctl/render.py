@@ -31,8 +31,9 @@ def drops(listener: Parameters) -> str:
 
 
 def percent(ratio: float) -> str:
-    """A loss ratio as ping shows it: no digits that say nothing."""
-    return f"{ratio * 100:.4g}%"
+    """A loss ratio as ping shows it: no digits that say nothing; all is lost only where all is."""
+    shown = f"{ratio * 100:.4g}%"
+    return "99.99%" if shown == "100%" and ratio < 1 else shown
 
 
 def brief(nanoseconds: float) -> str:
