@@ -125,6 +125,7 @@ class Job:
             filter=self._filter(session),
             any_source=ethernet.is_group(target) or order.link.loopback,
             stamped=order.plan.interval >= STAMPED_INTERVAL,
+            loopback_device=order.link.loopback,
             one_way=order.one_way,
             quiet=order.quiet and not searching,
         )

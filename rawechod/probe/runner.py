@@ -38,6 +38,8 @@ class Channel:
     """Replies from other MACs than the target's are taken too."""
     stamped: bool = False
     """Have the kernel stamp what is sent; costs a system call a frame."""
+    loopback_device: bool = False
+    """All addresses are zero there."""
     one_way: bool = False
     quiet: bool = False
     """Nobody wants to hear of single requests."""
@@ -199,10 +201,9 @@ class Runner:
 
     def _is_possible(self, src: bytes) -> bool:
         """Whether a reply may come from this MAC."""
-        target = self._record.subject.target
         if not self._channel.any_source:
-            return src == target
-        return not ethernet.is_group(src) and (src != ethernet.ZERO or target == ethernet.ZERO)
+            return src == self._record.subject.target
+        return not ethernet.is_group(src) and (src != ethernet.ZERO or self._channel.loopback_device)
 
     def _take(self, received: Received, now: int) -> None:
         tag = ethernet.Tag(*received.tag) if received.tag else None
