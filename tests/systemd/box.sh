@@ -76,7 +76,7 @@ booted() { # is-system-running answers only when the boot is over; "degraded" is
 # systemd 258 has given v1 up.
 cgroup_version() { # ROOT
   local version
-  version=$(find "$1/usr/lib/systemd" "$1"/usr/lib/*-linux-gnu/systemd -name 'libsystemd-shared-*.so' \
+  version=$(find "$1/usr/lib/systemd" "$1"/usr/lib/*-linux-gnu/systemd -name 'libsystemd-shared-*.so' -printf '%f\n' \
     2>/dev/null | grep -oE '[0-9]{3}' | head -n 1) || true
   if [ -e /sys/fs/cgroup/memory/cgroup.procs ] && [ "${version:-999}" -lt 258 ]; then echo v1; else echo v2; fi
 }
