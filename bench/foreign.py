@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -72,9 +71,8 @@ def _measure(arguments: argparse.Namespace) -> dict[str, float]:
 def main(argv: Sequence[str]) -> int:
     """Measure and print."""
     arguments = _arguments(argv)
-    if os.geteuid():
-        print("bench: needs root, for network namespaces and raw sockets", file=sys.stderr)
-        return 77
+    if not machine.have_root():
+        return machine.NO_ROOT
     found = _measure(arguments)
     print(f"a foreign frame, sent and received, no listener: {found['none']:7.1f} ns")
     for name, value in found.items():

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -166,9 +165,8 @@ def _print(found: dict[str, list[dict[str, float]]]) -> None:
 def main(argv: Sequence[str]) -> int:
     """Measure and print."""
     arguments = _arguments(argv)
-    if os.geteuid():
-        print("bench: needs root, for network namespaces and raw sockets", file=sys.stderr)
-        return 77
+    if not machine.have_root():
+        return machine.NO_ROOT
     found = _measure(arguments)
     print("64 outstanding, 60 octets; time and CPU a frame as ratios to the smallest")
     _print(found)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+NO_ROOT = 77
+"""Exit status without root, EX_NOPERM of sysexits(3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +71,10 @@ def print_facts(facts: dict[str, str]) -> None:
     """A line for each."""
     for key, value in facts.items():
         print(f"{key:>14}: {value}")
+
+
+def have_root() -> bool:
+    """Whether namespaces and raw sockets can be had; says so where they can't."""
+    if os.geteuid():
+        print("bench: needs root, for network namespaces and raw sockets", file=sys.stderr)
+    return not os.geteuid()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -57,9 +56,8 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
 def main(argv: Sequence[str]) -> int:
     """Measure and print."""
     arguments = _arguments(argv)
-    if os.geteuid():
-        print("bench: needs root, for network namespaces and raw sockets", file=sys.stderr)
-        return 77
+    if not machine.have_root():
+        return machine.NO_ROOT
     found = _measure(arguments)
     rate = found["sent"] / found["duration_s"]
     accounted = found["received"] + found["lost"] == found["sent"]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -115,9 +114,8 @@ def _write(arguments: argparse.Namespace, facts: dict[str, str], rows: list[Row]
 def main(argv: Sequence[str]) -> int:
     """Measure, print the table and the goals, write the files that were asked for."""
     arguments = _arguments(argv)
-    if os.geteuid():
-        print("bench: needs root, for network namespaces and raw sockets", file=sys.stderr)
-        return 77
+    if not machine.have_root():
+        return machine.NO_ROOT
     facts = _facts(arguments)
     missing = {name: RESPONDERS[name].missing() for name in arguments.responders}
     present = [name for name, install in missing.items() if not install]
