@@ -1,4 +1,4 @@
-"""The errors of rawechod: our own faults and the outside world's are different classes."""
+"""The errors that rawechod raises on purpose. Our own faults are none of these: they end in Python's exceptions."""
 
 from __future__ import annotations
 
@@ -9,10 +9,6 @@ class RawechoError(Exception):
 
 class OutsideError(RawechoError):
     """The outside world's fault: a frame, a file, a caller, the kernel or the administrator."""
-
-
-class MisuseError(RawechoError):
-    """Our own fault: a part was called in a way that its contract excludes."""
 
 
 class PrivilegeError(OutsideError):

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator
 
 SUB_BITS = 6
-SUB_BUCKETS = 1 << SUB_BITS
 
 
 class Histogram:
