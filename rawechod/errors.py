@@ -1,4 +1,4 @@
-"""The errors that rawechod raises on purpose. Our own faults are none of these: they end in Python's exceptions."""
+"""The errors that rawechod raises on purpose. Our own faults are none of these: they stay Python's exceptions."""
 
 from __future__ import annotations
 
