@@ -1,6 +1,6 @@
-"""Builds what is not Python: the batch engine's fast path and the kernel engine's program.
+"""Builds what is not Python: the fast paths of the batch engine and the probe, and the kernel engine's program.
 
-Both are optional. Without a C compiler the batch engine works in Python alone; without clang and libbpf's
+All are optional. Without a C compiler engine and probe work in Python alone; without clang and libbpf's
 headers there is no kernel engine. What was left out is said.
 """
 
@@ -50,15 +50,18 @@ class BuildNative(build_ext):
             subprocess.run([strip, "-g", str(target)], check=True)
 
 
+def extension(name: str, *parts: str) -> Extension:
+    """A part in C that Python does without where it can't be compiled."""
+    source, *depends = (str(Path("rawechod") / part) for part in parts)
+    flags = ["-O2", "-Wall", "-Wextra"]
+    return Extension(name, [source], depends=depends, extra_compile_args=flags, optional=True)
+
+
+FRAMES = ("packet/batch.h", "packet/ring.h")
+
 setup(
     cmdclass={"build_ext": BuildNative},
     ext_modules=[
-        Extension(
-            "rawechod.echo._batch",
-            [str(ECHO / "batch.c")],
-            depends=[str(ECHO / name) for name in ("reflect.h", "ring.h", "tables.h")],
-            extra_compile_args=["-O2", "-Wall", "-Wextra"],
-            optional=True,
-        )
+        extension("rawechod.echo._batch", "echo/batch.c", "echo/reflect.h", "echo/tables.h", *FRAMES),
     ],
 )

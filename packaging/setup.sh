@@ -97,7 +97,7 @@ find_missing
 
 build_native() { # the parts in C, anew when their sources changed
     local stamp
-    stamp=$(cat setup.py rawechod/echo/*.[ch] rawechod/echo/{constants,counters,limiter}.py rawechod/wire/*.py | sha256sum)
+    stamp=$(cat setup.py rawechod/{echo,packet,probe}/*.[ch] rawechod/echo/{constants,counters,limiter}.py rawechod/wire/*.py | sha256sum)
     [ "$(cat .venv/native 2>/dev/null)" = "$stamp" ] && return
     quietly "could not build the parts in C (see above)" .venv/bin/python setup.py build_ext --inplace
     echo "$stamp" >.venv/native

@@ -11,7 +11,9 @@ from rawechod.echo import native
 from rawechod.echo.breaker import MOST_LOOPS, StormBreaker
 from rawechod.echo.constants import HEAD_LENGTH
 from rawechod.echo.counters import Counters
+from rawechod.packet import compiled
 from rawechod.packet.batch import BATCH, Received
+from rawechod.packet.compiled import Arrival, Refusal
 from rawechod.packet.socket import NO_RING, Ring
 
 VERDICTS = len(native.VERDICTS)
@@ -24,23 +26,9 @@ class _Shared(ctypes.Structure):
         ("settings", native.Settings),
         ("verdicts", ctypes.c_uint64 * VERDICTS),
         ("unhandled", ctypes.c_int32 * BATCH),
-        ("refused", ctypes.c_int32 * BATCH),
+        ("refused", Refusal * BATCH),
         ("unhandled_count", ctypes.c_int32),
         ("refused_count", ctypes.c_int32),
-    )
-
-
-class _Unhandled(ctypes.Structure):
-    """`struct re_unhandled`."""
-
-    _fields_ = (
-        ("octets", ctypes.c_void_p),
-        ("received_at", ctypes.c_uint64),
-        ("kept", ctypes.c_uint32),
-        ("length", ctypes.c_uint32),
-        ("packet_type", ctypes.c_uint32),
-        ("tagged", ctypes.c_int32),
-        ("tag", ctypes.c_uint8 * 4),
     )
 
 
@@ -58,10 +46,9 @@ class _Loop(ctypes.Structure):
 
 @cache
 def _library() -> ctypes.CDLL | None:
-    path = native.library("_batch")
-    if path is None:
+    library = compiled.library(native.HERE, "_batch")
+    if library is None:
         return None
-    library = ctypes.CDLL(str(path))
     # Plain addresses: checking a pointer's type would take a part of each frame's time.
     library.re_batch_new.restype = ctypes.c_void_p
     library.re_batch_new.argtypes = (ctypes.c_int, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32)
@@ -69,7 +56,7 @@ def _library() -> ctypes.CDLL | None:
     library.re_batch_serve.argtypes = (ctypes.c_void_p,)
     library.re_batch_take_loops.argtypes = (ctypes.c_void_p, ctypes.POINTER(_Loop))
     library.re_batch_open_loops.argtypes = (ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint64), ctypes.c_int)
-    library.re_batch_look.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(_Unhandled))
+    library.re_batch_look.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(Arrival))
     return library
 
 
@@ -115,7 +102,7 @@ class Accelerator:
     def refused(self) -> list[int]:
         """The errnos of the last batch's replies that the kernel did not take."""
         count = self._shared.refused_count
-        return self._shared.refused[:count] if count else []
+        return [one.error for one in self._shared.refused[:count]] if count else []
 
     @property
     def unhandled(self) -> list[Received]:
@@ -139,13 +126,6 @@ class Accelerator:
         self._library.re_batch_open_loops(self._batch, (ctypes.c_uint64 * len(peers))(*peers), len(peers))
 
     def _look(self, slot: int) -> Received:
-        frame = _Unhandled()
+        frame = Arrival()
         self._library.re_batch_look(self._batch, slot, ctypes.byref(frame))
-        tag = bytes(frame.tag)
-        return Received(
-            ctypes.string_at(frame.octets, frame.kept),
-            frame.length,
-            frame.packet_type,
-            (int.from_bytes(tag[:2]), int.from_bytes(tag[2:])) if frame.tagged else None,
-            frame.received_at,
-        )
+        return frame.received()

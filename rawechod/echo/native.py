@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from importlib import machinery
 from pathlib import Path
 
 from rawechod.echo.breaker import StormBreaker
@@ -97,9 +96,3 @@ def count(counters: Counters, verdicts: list[int]) -> None:
     for reason, frames in zip(VERDICTS, verdicts, strict=True):
         if reason and frames:
             counters.drop(reason, frames)
-
-
-def library(name: str) -> Path | None:
-    """A compiled part of this package; None where it was built without."""
-    candidates = (HERE / f"{name}{suffix}" for suffix in machinery.EXTENSION_SUFFIXES)
-    return next((path for path in candidates if path.exists()), None)
