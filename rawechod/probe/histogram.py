@@ -7,7 +7,7 @@ Memory depends on the spread of the values, never on their number; two histogram
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 SUB_BITS = 6
 
@@ -21,8 +21,12 @@ class Histogram:
 
     def record(self, value: int) -> None:
         """Count one value; negative ones count as 0."""
-        self._buckets[_bucket(value) if value > 0 else 0] += 1
-        self.total += 1
+        self.extend((value,))
+
+    def extend(self, values: Sequence[int]) -> None:
+        """Count values."""
+        self._buckets.update(map(_bucket, values))
+        self.total += len(values)
 
     def merge(self, other: Histogram) -> None:
         """Add another histogram's counts."""
@@ -49,6 +53,8 @@ class Histogram:
 
 
 def _bucket(value: int) -> int:
+    if value < 0:
+        return 0
     shift = value.bit_length() - 1 - SUB_BITS
     return (shift << SUB_BITS) + (value >> shift) if shift > 0 else value
 

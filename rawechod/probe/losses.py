@@ -16,6 +16,9 @@ class _Runs:
     def __init__(self) -> None:
         self._runs: deque[tuple[int, int]] = deque()
 
+    def __bool__(self) -> bool:
+        return bool(self._runs)
+
     def append(self, number: int) -> None:
         """Add one."""
         if self._runs and self._runs[-1][1] == number - 1:
@@ -66,10 +69,12 @@ class Losses:
         if number <= self._heard:
             return
         # 0: it does not count. Fewer than before: it was restarted, and its count says nothing any more.
-        self._known = self._known and responder_seq >= max(self._counted, 1)
+        self._known = self._known and 0 < responder_seq >= self._counted
         self._heard, self._counted = number, responder_seq
-        self._lost_before += self._lost.take(number)
-        self._refused_before += self._refused.take(number)
+        if self._lost:
+            self._lost_before += self._lost.take(number)
+        if self._refused:
+            self._refused_before += self._refused.take(number)
 
     @property
     def forward(self) -> int:

@@ -15,6 +15,8 @@ from rawechod.probe.timing import Timing
 from rawechod.reasons import MalformedFrameError
 from rawechod.wire import eapol, ethernet
 
+REPLY, DUPLICATE = Verdict.REPLY, Verdict.DUPLICATE
+"""Once a module, not once a reply: looking a member up takes its time."""
 MOST_AUTHENTICATORS = 16
 """Those of 802.1X that are told apart."""
 
@@ -48,9 +50,9 @@ class _Tally:
 
     def count(self, match: Match, seen: Seen) -> None:
         self.version = seen.version
-        if match.verdict is Verdict.REPLY:
+        if match.verdict is REPLY:
             self.received += 1
-        elif match.verdict is Verdict.DUPLICATE:
+        elif match.verdict is DUPLICATE:
             self.duplicates += 1
         else:
             self.late += 1

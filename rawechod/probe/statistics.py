@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import mul
 
 from rawechod.probe.histogram import Histogram
+
+MOST_NEW = 256
+"""Round-trip times that are kept until they are taken in together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,18 @@ class Moments:
         self._sum += value
         self._squares += value * value
 
+    def extend(self, values: Sequence[int]) -> None:
+        """Take in many values, in less time each."""
+        if not values:
+            return
+        for extreme in (min(values), max(values)):
+            self.record(extreme)
+            self._sum -= extreme
+            self._squares -= extreme * extreme
+        self.count += len(values) - 2
+        self._sum += sum(values)
+        self._squares += sum(map(mul, values, values))
+
     def values(self) -> MomentValues | None:
         """The figures, None before the first value. The deviation is the population's, as ping's mdev is."""
         if not self.count:
@@ -76,18 +93,30 @@ class RttStatistics:
         self._moments = Moments()
         self._histogram = Histogram()
         self._ipdv = Moments()
-        self._last: tuple[int, int] | None = None
+        self._last: tuple[int, int] = (0, 0)
+        self._new: list[tuple[int, int]] = []
+        """Not yet in the figures: many at a time cost less."""
 
     def record(self, number: int, rtt: int) -> None:
-        """Take in the round-trip time of the request with this number, nanoseconds."""
-        self._moments.record(rtt)
-        self._histogram.record(rtt)
-        if self._last and self._last[0] == number - 1:
-            self._ipdv.record(rtt - self._last[1])
-        self._last = (number, rtt)
+        """Take in the round-trip time of the request with this number (1, 2, 3, ...), nanoseconds."""
+        self._new.append((number, rtt))
+        if len(self._new) >= MOST_NEW:
+            self._take_in()
+
+    def _take_in(self) -> None:
+        new, self._new = self._new, []
+        if not new:
+            return
+        rtts = [rtt for _, rtt in new]
+        self._moments.extend(rtts)
+        self._histogram.extend(rtts)
+        pairs = zip([self._last, *new], new, strict=False)
+        self._ipdv.extend([rtt - old for (before, old), (number, rtt) in pairs if before and number == before + 1])
+        self._last = new[-1]
 
     def rtt(self) -> RttValues | None:
         """Figures of the round-trip times, None where nothing came back."""
+        self._take_in()
         values = self._moments.values()
         if not values:
             return None
@@ -108,4 +137,5 @@ class RttStatistics:
 
     def ipdv(self) -> MomentValues | None:
         """Signed differences of the round-trip times of consecutive requests (after RFC 3393)."""
+        self._take_in()
         return self._ipdv.values()
