@@ -63,5 +63,6 @@ setup(
     cmdclass={"build_ext": BuildNative},
     ext_modules=[
         extension("rawechod.echo._batch", "echo/batch.c", "echo/reflect.h", "echo/tables.h", *FRAMES),
+        extension("rawechod.probe._exchange", "probe/exchange.c", *FRAMES),
     ],
 )

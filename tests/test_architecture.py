@@ -51,7 +51,7 @@ ROOMS = (
         "rawechod.echo.epoll_engine",
         "rawechod.echo.listener",
     ),
-    ("rawechod.probe.reporter", "rawechod.probe.hosts"),
+    ("rawechod.probe.reporter", "rawechod.probe.hosts", "rawechod.probe.line", "rawechod.probe.exchange"),
     ("rawechod.probe.runner", "rawechod.probe.job", "rawechod.probe.prober"),
     ("rawechod.control",),
     ("rawechod.daemon",),

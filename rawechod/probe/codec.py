@@ -31,8 +31,25 @@ class Seen(NamedTuple):
     t3: int = 0
 
 
+class Shape(NamedTuple):
+    """Frames that differ in their numbers alone: requests, and replies that are as they should be."""
+
+    request: bytes
+    request_pdu: int
+    """Where its Echo PDU begins."""
+    reply: bytes
+    """As a socket hears it, without the outermost tag."""
+    reply_pdu: int
+    tag: bytes
+    """That outermost tag; empty = none."""
+
+
 class Codec(Protocol):
-    """What a runner needs of a protocol."""
+    """What a line needs of a protocol."""
+
+    @property
+    def shape(self) -> Shape | None:
+        """What all frames look like; None where they have no numbers of their own."""
 
     def readdress(self, mac: bytes) -> None:
         """Send from this MAC from now on."""
@@ -63,8 +80,14 @@ class EchoCodec:
         self._request = bytearray(echo.encode_frame(header, blank))
         self._offset = len(self._request) - echo.PDU_LENGTH - len(self._payload)
         heard = replace(header, dst=header.src, src=header.dst, tags=header.tags[1:])
-        self._expected = echo.encode_frame(heard, blank)
+        self._expected = echo.encode_frame(heard, replace(blank, op=echo.REPLY))
         self._expected_offset = len(self._expected) - echo.PDU_LENGTH - len(self._payload)
+
+    @property
+    def shape(self) -> Shape:
+        """For exchange.c."""
+        tag = self._tag.encode() if self._tag else b""
+        return Shape(bytes(self._request), self._offset, self._expected, self._expected_offset, tag)
 
     def readdress(self, mac: bytes) -> None:
         """Send from this MAC from now on."""
@@ -86,9 +109,8 @@ class EchoCodec:
             return None
         if op != echo.REPLY or session != self._session:
             return None
-        residence = t3 - t2 if t2 and t3 >= t2 else 0
         corrupted_at = self._corrupted_at(frame, length, tag, offset)
-        return Seen(seq, frame[6:12], residence, corrupted_at, responder_seq, t2=t2, t3=t3)
+        return Seen(seq, frame[6:12], residence(t2, t3), corrupted_at, responder_seq, t2=t2, t3=t3)
 
     def _read(self, frame: bytes) -> tuple[int, tuple[int, int, int, int, int, int]]:
         """The PDU's offset and op, session, seq, responder_seq, t2, t3."""
@@ -113,6 +135,11 @@ class EchoCodec:
         return body + stripped + _first_difference(frame[body:length], self._payload, 0)
 
 
+def residence(t2: int, t3: int) -> int:
+    """Time inside the responder, nanoseconds; 0 = not stamped, or impossible."""
+    return t3 - t2 if t2 and t3 >= t2 else 0
+
+
 def _where_tags_differ(tag: ethernet.Tag | None, expected: ethernet.Tag | None) -> int:
     """In the TPID where one of them is missing, else in the priority's or the identifier's octet."""
     octets = tag.encode() if tag else b""
@@ -135,6 +162,7 @@ class HelloCodec:
         self._header = header
         self._ethertype = ethertype
         self._last = 0
+        self.shape: Shape | None = None
 
     def readdress(self, mac: bytes) -> None:
         """Send from this MAC from now on."""

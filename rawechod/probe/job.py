@@ -12,9 +12,10 @@ from rawechod.link import LOOPBACK_ONLY, Link
 from rawechod.packet.filter import hello_filter, probe_filter
 from rawechod.probe.codec import Codec, EchoCodec, HelloCodec
 from rawechod.probe.events import Arrived, Interval, Lost, ProbeEvent, Start, Summary, Using
+from rawechod.probe.line import Channel
 from rawechod.probe.pattern import DEFAULT_PATTERN, payload
 from rawechod.probe.record import Subject
-from rawechod.probe.runner import Channel, Runner
+from rawechod.probe.runner import Runner
 from rawechod.probe.session import Plan
 from rawechod.reactor import Deadline, Reactor
 from rawechod.wire import echo, ethernet
@@ -124,7 +125,7 @@ class Job:
             frame_size=order.size + ethernet.MOST_TAGS * ethernet.TAG_LENGTH,
             filter=self._filter(session),
             any_source=ethernet.is_group(target) or order.link.loopback,
-            stamped=order.plan.interval >= STAMPED_INTERVAL,
+            stamped=order.plan.interval >= STAMPED_INTERVAL and not order.plan.window,
             loopback_device=order.link.loopback,
             one_way=order.one_way,
             quiet=order.quiet and not searching,

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import errno
-import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from rawechod.packet import timestamps
-from rawechod.packet.batch import BATCH, BatchReceiver, BatchSender, Received
-from rawechod.packet.socket import Options, Stamps, open_socket
+from rawechod.packet.batch import BATCH, Received
 from rawechod.probe.codec import Codec, Seen
 from rawechod.probe.events import Arrived, Interval, Lost, Summary
+from rawechod.probe.exchange import open_line
+from rawechod.probe.line import Channel, Line
 from rawechod.probe.record import Record, Subject
 from rawechod.probe.reporter import Reporter
 from rawechod.probe.session import Match, Plan, Session
@@ -25,24 +24,6 @@ ROUNDS = 4
 MOST_UNSTAMPED = 65_536
 """Requests whose transmit stamps are waited for."""
 _STAMP_MASK = 0xFFFFFFFF
-
-
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """Where and how frames go out and come back."""
-
-    ifindex: int
-    frame_size: int
-    filter: bytes | None
-    any_source: bool
-    """Replies from other MACs than the target's are taken too."""
-    stamped: bool = False
-    """Have the kernel stamp what is sent; costs a system call a frame."""
-    loopback_device: bool = False
-    """All addresses are zero there."""
-    one_way: bool = False
-    quiet: bool = False
-    """Nobody wants to hear of single requests."""
 
 
 class Runner:
@@ -71,7 +52,7 @@ class Runner:
         if plan.report_every:
             self._reporter = Reporter(reactor, plan.report_every, self._record, self._session, on_event)
         self._deadline: Deadline | None = reactor.call_at(now, self._advance)
-        self._socket: socket.socket | None = None
+        self._line: Line | None = None
         self._wall_offset = 0
         """Nanoseconds from the monotonic clock to the epoch, as of the last request."""
         self._stamp_numbers: dict[int, int] = {}
@@ -81,19 +62,16 @@ class Runner:
 
     def open(self, ifindex: int) -> None:
         """Use the interface with this index from now on; raises, the old socket stays, where it is gone again."""
-        stamps = Stamps.BOTH if self._channel.stamped else Stamps.NONE
-        options = Options(filter=self._channel.filter, stamps=stamps)
-        fresh = open_socket(ifindex, options)
-        self._close_socket()
-        self._socket = fresh
-        self._receiver = BatchReceiver(self._socket, self._channel.frame_size)
-        self._sender = BatchSender(self._socket)
+        fresh = open_line(ifindex, self._channel, self._codec)
+        self._close_line()
+        self._line = fresh
         self._number_stamps()
-        self._reactor.register(self._socket.fileno(), self._readable)
+        self._reactor.register(fresh.socket.fileno(), self._readable)
 
     def readdress(self, mac: bytes) -> None:
         """Send from this MAC from now on: the interface's own has changed."""
-        self._codec.readdress(mac)
+        if self._line:
+            self._line.readdress(mac)
 
     def stop(self) -> None:
         """End now, with the summary."""
@@ -107,17 +85,17 @@ class Runner:
         if self._deadline:
             self._deadline.cancel()
         self._deadline = None
-        self._close_socket()
+        self._close_line()
 
-    def _close_socket(self) -> None:
-        if self._socket:
-            self._reactor.unregister(self._socket.fileno())
-            self._socket.close()
-        self._socket = None
+    def _close_line(self) -> None:
+        if self._line:
+            self._reactor.unregister(self._line.socket.fileno())
+            self._line.close()
+        self._line = None
 
     def _advance(self) -> None:
         """Send what is due, tell what is lost, and wait for the next deadline or end."""
-        if not self._socket:
+        if not self._line:
             return
         self._tell_lost(self._reactor.now())
         self._send(self._session.due(self._reactor.now()))
@@ -139,13 +117,11 @@ class Runner:
         self._on_end(self._record.summary(self._session.sent, self._session.outstanding, now))
 
     def _send(self, numbers: list[int]) -> None:
-        if not numbers:
+        if not numbers or not self._line:
             return
-        wall = time.time_ns()
-        frames = [self._codec.request(number & 0xFFFFFFFF, wall) for number in numbers]
-        sent_at = self._reactor.now()
+        wall, sent_at = time.time_ns(), self._reactor.now()
         self._wall_offset = wall - sent_at
-        refused = dict(self._sender.send(frames))
+        refused = self._line.send(numbers, wall)
         for index, number in enumerate(numbers):
             if index in refused:
                 self._lose(number, sent_at, errno.errorcode.get(refused[index], str(refused[index])))
@@ -162,13 +138,13 @@ class Runner:
     def _number_stamps(self) -> None:
         self._stamp_numbers.clear()
         self._next_stamp = 0
-        if self._channel.stamped and self._socket:
-            timestamps.number_from_zero(self._socket)
+        if self._channel.stamped and self._line:
+            timestamps.number_from_zero(self._line.socket)
 
     def _read_stamps(self) -> None:
         """Empty the error queue, whether its stamps are wanted or not."""
-        if self._socket:
-            for stamp_number, stamp in timestamps.transmitted(self._socket):
+        if self._line:
+            for stamp_number, stamp in timestamps.transmitted(self._line.socket):
                 number = self._stamp_numbers.pop(stamp_number, None)
                 if number is not None:
                     self._session.stamped(number, stamp)
@@ -187,15 +163,15 @@ class Runner:
             self._read_stamps()
         for _ in range(ROUNDS):
             try:
-                batch = self._receiver.receive()
+                heard = self._line.hear() if self._line else []
             except OSError:
-                batch = []  # The interface went down or away, told once; the requests will be lost.
+                heard = []  # The interface went down or away, told once; the requests will be lost.
             now = self._reactor.now()
-            if batch:
+            if heard:
                 self._tell_lost(now)
-            for received in batch:
-                self._take(received, now)
-            if len(batch) < BATCH:
+            for seen, received in heard:
+                self._take(seen, received, now)
+            if len(heard) < BATCH:
                 break
         self._advance()
 
@@ -205,9 +181,7 @@ class Runner:
             return src == self._record.subject.target
         return not ethernet.is_group(src) and (src != ethernet.ZERO or self._channel.loopback_device)
 
-    def _take(self, received: Received, now: int) -> None:
-        tag = ethernet.Tag(*received.tag) if received.tag else None
-        seen = self._codec.reply(received.frame, received.length, tag)
+    def _take(self, seen: Seen | None, received: Received, now: int) -> None:
         if seen is None:
             self._record.foreign(received.frame)
             return

@@ -43,7 +43,8 @@ def paths(package: Path) -> list[str]:
 def test_everything_is_in_its_place(paths: list[str]) -> None:
     """Programs, service, user, catalog, configuration, and what was compiled."""
     assert [place for place in EVERYWHERE if not any(path.endswith(place) for path in paths)] == []
-    assert [path for path in paths if re.search(r"/rawechod/echo/_batch\..*\.so$", path)]
+    for part in ("echo/_batch", "probe/_exchange"):
+        assert [path for path in paths if re.search(rf"/rawechod/{part}\..*\.so$", path)]
 
 
 def test_nothing_is_left_of_the_build(package: Path, release: str, paths: list[str]) -> None:

@@ -1,0 +1,186 @@
+/* A probe at a high pace: requests of one shape out, and which of the frames that come in are replies to them as they
+ * should be. Called through ctypes by exchange.py. All other frames are left to codec.py, which finds out what is
+ * wrong with them.
+ */
+#define _GNU_SOURCE
+#include "../packet/batch.h"
+
+/* What came; exchange.py has its layout. */
+struct re_heard {
+	__u64 t2, t3;
+	__u32 seq, responder_seq;
+	__u32 clean; /* else it is codec.py's, and nothing else is filled in */
+	__u32 zero;
+};
+
+/* A frame of this session, and where its PDU is. */
+struct shape {
+	__u8 *octets;
+	__u32 length;
+	__u32 pdu;
+};
+
+/* exchange.py has the layout of the first two fields. */
+struct re_exchange {
+	struct re_heard heard[BATCH];
+	struct refusal refused[BATCH];
+	struct batch frames;
+	struct shape request; /* BATCH of them, one behind the other */
+	struct shape reply;   /* without its numbers */
+	__u8 tag[RE_TAG_LENGTH];
+	__u8 tagged; /* the kernel will take this tag out of a reply */
+};
+
+static __u32 get_u32(const __u8 *p)
+{
+	__u32 octets;
+
+	memcpy(&octets, p, sizeof octets);
+	return __builtin_bswap32(octets);
+}
+
+static __u64 get_u64(const __u8 *p)
+{
+	return (__u64)get_u32(p) << 32 | get_u32(p + 4);
+}
+
+static void put_u32(__u8 *p, __u32 value)
+{
+	value = __builtin_bswap32(value);
+	memcpy(p, &value, sizeof value);
+}
+
+static void put_u64(__u8 *p, __u64 value)
+{
+	put_u32(p, value >> 32);
+	put_u32(p + 4, (__u32)value);
+}
+
+/* Whether the octets up to here are the expected ones: from the destination to the PDU's session. */
+static int head_matches(const struct shape *reply, const __u8 *octets)
+{
+	return memcmp(octets, reply->octets, reply->pdu + RE_SEQ_OFFSET) == 0;
+}
+
+static int payload_matches(const struct shape *reply, const __u8 *octets)
+{
+	__u32 payload = reply->pdu + RE_PDU_LENGTH;
+
+	return memcmp(octets + payload, reply->octets + payload, reply->length - payload) == 0;
+}
+
+static int tag_matches(const struct re_exchange *exchange, const struct re_arrival *arrival)
+{
+	if (arrival->tagged != exchange->tagged)
+		return 0;
+	return !arrival->tagged || memcmp(arrival->tag, exchange->tag, RE_TAG_LENGTH) == 0;
+}
+
+static int is_clean(const struct re_exchange *exchange, const struct re_arrival *arrival)
+{
+	const struct shape *reply = &exchange->reply;
+
+	if (arrival->length != reply->length || arrival->kept != reply->length)
+		return 0;
+	return tag_matches(exchange, arrival) && head_matches(reply, arrival->octets) &&
+	       payload_matches(reply, arrival->octets);
+}
+
+static void read_reply(const __u8 *pdu, struct re_heard *heard)
+{
+	heard->clean = 1;
+	heard->seq = get_u32(pdu + RE_SEQ_OFFSET);
+	heard->responder_seq = get_u32(pdu + RE_RESPONDER_SEQ_OFFSET);
+	heard->t2 = get_u64(pdu + RE_T2_OFFSET);
+	heard->t3 = get_u64(pdu + RE_T3_OFFSET);
+}
+
+/* Hear at most BATCH frames: how many, or minus the errno. */
+int re_exchange_hear(struct re_exchange *exchange)
+{
+	int count = batch_take(&exchange->frames), slot;
+
+	for (slot = 0; slot < count; slot++) {
+		const struct re_arrival *arrival = &exchange->frames.arrivals[slot];
+
+		exchange->heard[slot].clean = 0;
+		if (is_clean(exchange, arrival))
+			read_reply(arrival->octets + exchange->reply.pdu, &exchange->heard[slot]);
+		else
+			batch_keep(&exchange->frames, slot);
+	}
+	batch_release(&exchange->frames, count);
+	return count;
+}
+
+void re_exchange_look(const struct re_exchange *exchange, int slot, struct re_arrival *out)
+{
+	*out = exchange->frames.arrivals[slot];
+}
+
+/* Send requests with these consecutive numbers, at most BATCH: how many the kernel refused. */
+int re_exchange_send(struct re_exchange *exchange, __u32 first, int count, __u64 t1)
+{
+	const struct shape *request = &exchange->request;
+	int index;
+
+	for (index = 0; index < count; index++) {
+		__u8 *frame = request->octets + (size_t)index * request->length;
+
+		put_u32(frame + request->pdu + RE_SEQ_OFFSET, first + (__u32)index);
+		put_u64(frame + request->pdu + RE_T1_OFFSET, t1);
+		exchange->frames.send_vectors[index].iov_base = frame;
+		exchange->frames.send_vectors[index].iov_len = request->length;
+	}
+	return batch_send(&exchange->frames, count, exchange->refused);
+}
+
+/* Make room for the two shapes; 0 where there is no memory. */
+static int allocate(struct re_exchange *exchange, __u32 request_length, __u32 reply_length)
+{
+	exchange->request.octets = calloc(BATCH, request_length);
+	exchange->reply.octets = calloc(1, reply_length);
+	return exchange->request.octets && exchange->reply.octets;
+}
+
+void re_exchange_free(struct re_exchange *exchange)
+{
+	batch_close(&exchange->frames);
+	free(exchange->request.octets);
+	free(exchange->reply.octets);
+	free(exchange);
+}
+
+/* Frames are cut at slot_size octets; the socket has a ring of this shape; the lengths are those of both shapes. */
+struct re_exchange *re_exchange_new(int fd, __u32 slot_size, __u32 ring_frame_size, __u32 ring_frames,
+				    __u32 request_length, __u32 reply_length)
+{
+	struct re_exchange *exchange = calloc(1, sizeof *exchange);
+
+	if (!exchange)
+		return NULL;
+	if (batch_open(&exchange->frames, fd, slot_size, ring_frame_size, ring_frames) &&
+	    allocate(exchange, request_length, reply_length)) {
+		exchange->request.length = request_length;
+		exchange->reply.length = reply_length;
+		return exchange;
+	}
+	re_exchange_free(exchange);
+	return NULL;
+}
+
+/* What requests and replies look like from now on; a tag is TPID and TCI, 0 = none. */
+void re_exchange_adopt(struct re_exchange *exchange, const __u8 *request, __u32 request_pdu, const __u8 *reply,
+		       __u32 reply_pdu, __u32 tag)
+{
+	struct shape *out = &exchange->request;
+	int index;
+
+	for (index = 0; index < BATCH; index++)
+		memcpy(out->octets + (size_t)index * out->length, request, out->length);
+	memcpy(exchange->reply.octets, reply, exchange->reply.length);
+	out->pdu = request_pdu;
+	exchange->reply.pdu = reply_pdu;
+	exchange->tagged = tag != 0;
+	put_u32(exchange->tag, tag);
+}

@@ -1,0 +1,125 @@
+"""The line for a high pace: what each frame says is found out in C (exchange.c); through ctypes."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import struct
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from rawechod.packet import compiled
+from rawechod.packet.batch import BATCH, Received
+from rawechod.packet.compiled import Arrival, Refusal
+from rawechod.packet.socket import Options, Ring, Stamps, open_socket, ring_for
+from rawechod.probe.codec import Codec, EchoCodec, Seen, residence
+from rawechod.probe.line import Channel, CodecLine, Heard, Line, read
+
+_HEARD = struct.Struct("=QQIII4x")
+"""`struct re_heard`: t2, t3, seq, responder_seq, whether the frame is as it should be."""
+_NOT_KEPT = Received(b"", 0, 0, None, 0)
+"""In the place of a frame that nobody needs to look at."""
+
+
+def open_line(ifindex: int, channel: Channel, codec: Codec) -> Line:
+    """The quickest line that will do; raises PrivilegeError, InterfaceError."""
+    if isinstance(codec, EchoCodec) and not channel.stamped and not channel.any_source and available():
+        ring = ring_for(channel.frame_size)
+        options = Options(filter=channel.filter, stamps=Stamps.NONE, ring=ring)
+        return Exchange(open_socket(ifindex, options), channel.frame_size, codec, ring)
+    stamps = Stamps.BOTH if channel.stamped else Stamps.NONE
+    sock = open_socket(ifindex, Options(filter=channel.filter, stamps=stamps))
+    return CodecLine(sock, channel.frame_size, codec)
+
+
+class _Shared(ctypes.Structure):
+    """The first fields of `struct re_exchange`."""
+
+    _fields_ = (("heard", ctypes.c_uint8 * (_HEARD.size * BATCH)), ("refused", Refusal * BATCH))
+
+
+@cache
+def _library() -> ctypes.CDLL | None:
+    library = compiled.library(Path(__file__).parent, "_exchange")
+    if library is None:
+        return None
+    u32, address = ctypes.c_uint32, ctypes.c_void_p
+    library.re_exchange_new.restype = address
+    library.re_exchange_new.argtypes = (ctypes.c_int, u32, u32, u32, u32, u32)
+    library.re_exchange_free.argtypes = (address,)
+    library.re_exchange_adopt.argtypes = (address, ctypes.c_char_p, u32, ctypes.c_char_p, u32, u32)
+    library.re_exchange_send.argtypes = (address, u32, ctypes.c_int, ctypes.c_uint64)
+    library.re_exchange_hear.argtypes = (address,)
+    library.re_exchange_look.argtypes = (address, ctypes.c_int, ctypes.POINTER(Arrival))
+    return library
+
+
+def available() -> bool:
+    """Whether this installation has the compiled part."""
+    return _library() is not None
+
+
+class Exchange:
+    """Requests to one responder, without time stamps of the kernel's."""
+
+    def __init__(self, sock: socket.socket, frame_size: int, codec: EchoCodec, ring: Ring) -> None:
+        """`ring` is what the socket was opened with."""
+        library, shape = _library(), codec.shape
+        assert library is not None, "ask available() first"
+        self.socket = sock
+        self._library, self._codec = library, codec
+        lengths = (len(shape.request), len(shape.reply))
+        self._exchange: int | None = library.re_exchange_new(sock.fileno(), frame_size, *ring, *lengths)
+        if not self._exchange:
+            raise MemoryError
+        self._shared = _Shared.from_address(self._exchange)
+        self._heard = memoryview(self._shared.heard).cast("B")
+        self._adopt()
+
+    def send(self, numbers: Sequence[int], wall: int) -> dict[int, int]:
+        """Send requests."""
+        count = self._library.re_exchange_send(self._exchange, numbers[0] & 0xFFFFFFFF, len(numbers), wall)
+        return {one.index: one.error for one in self._shared.refused[:count]} if count else {}
+
+    def hear(self) -> list[Heard]:
+        """What has arrived."""
+        count = self._library.re_exchange_hear(self._exchange)
+        if count < 0:
+            raise OSError(-count, os.strerror(-count))
+        src, heard = self._src, []
+        for slot, (t2, t3, seq, responder_seq, clean) in enumerate(
+            _HEARD.iter_unpack(self._heard[: count * _HEARD.size])
+        ):
+            if clean:
+                seen = Seen(seq, src, residence(t2, t3), None, responder_seq, t2=t2, t3=t3)
+                heard.append(Heard(seen, _NOT_KEPT))
+            else:
+                heard.append(self._look(slot))
+        return heard
+
+    def readdress(self, mac: bytes) -> None:
+        """Send from this MAC from now on."""
+        self._codec.readdress(mac)
+        self._adopt()
+
+    def close(self) -> None:
+        """Give the memory and the socket back."""
+        self._library.re_exchange_free(self._exchange)
+        self.socket.close()
+
+    def _adopt(self) -> None:
+        shape = self._codec.shape
+        self._src = shape.reply[6:12]
+        tag = int.from_bytes(shape.tag)
+        self._library.re_exchange_adopt(
+            self._exchange, shape.request, shape.request_pdu, shape.reply, shape.reply_pdu, tag
+        )
+
+    def _look(self, slot: int) -> Heard:
+        """Have the codec read a frame that is not as it should be."""
+        frame = Arrival()
+        self._library.re_exchange_look(self._exchange, slot, ctypes.byref(frame))
+        received = frame.received()
+        return Heard(read(self._codec, received), received)

@@ -1,0 +1,92 @@
+"""What a probe's requests go out by and its replies come in by: one socket, one codec."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from rawechod.packet.batch import BatchReceiver, BatchSender, Received
+from rawechod.probe.codec import Codec, Seen
+from rawechod.wire import ethernet
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """Where and how frames go out and come back."""
+
+    ifindex: int
+    frame_size: int
+    filter: bytes | None
+    any_source: bool
+    """Replies from other MACs than the target's are taken too."""
+    stamped: bool = False
+    """Have the kernel stamp what is sent; costs a system call a frame."""
+    loopback_device: bool = False
+    """All addresses are zero there."""
+    one_way: bool = False
+    quiet: bool = False
+    """Nobody wants to hear of single requests."""
+
+
+class Heard(NamedTuple):
+    """A frame that came in."""
+
+    seen: Seen | None
+    """What it says; None where it is no reply of this session."""
+    received: Received
+
+
+class Line(Protocol):
+    """What a runner needs of it."""
+
+    socket: socket.socket
+
+    def send(self, numbers: Sequence[int], wall: int) -> dict[int, int]:
+        """Send the requests with these consecutive numbers, at most BATCH; the errno of each that is refused.
+
+        `wall` is now, nanoseconds since the epoch; errnos are under the places of their requests, from 0.
+        """
+
+    def hear(self) -> list[Heard]:
+        """What has arrived, at most BATCH frames. Raises OSError, as recv does."""
+
+    def readdress(self, mac: bytes) -> None:
+        """Send from this MAC from now on."""
+
+    def close(self) -> None:
+        """Give everything back."""
+
+
+def read(codec: Codec, received: Received) -> Seen | None:
+    """What a received frame says."""
+    tag = ethernet.Tag(*received.tag) if received.tag else None
+    return codec.reply(received.frame, received.length, tag)
+
+
+class CodecLine:
+    """Each frame through the codec: for a moderate pace, and for every protocol."""
+
+    def __init__(self, sock: socket.socket, frame_size: int, codec: Codec) -> None:
+        self.socket = sock
+        self._receiver = BatchReceiver(sock, frame_size)
+        self._sender = BatchSender(sock)
+        self._codec = codec
+
+    def send(self, numbers: Sequence[int], wall: int) -> dict[int, int]:
+        """Send requests."""
+        frames = [self._codec.request(number & 0xFFFFFFFF, wall) for number in numbers]
+        return dict(self._sender.send(frames))
+
+    def hear(self) -> list[Heard]:
+        """What has arrived."""
+        return [Heard(read(self._codec, one), one) for one in self._receiver.receive()]
+
+    def readdress(self, mac: bytes) -> None:
+        """Send from this MAC from now on."""
+        self._codec.readdress(mac)
+
+    def close(self) -> None:
+        """Give the socket back."""
+        self.socket.close()
