@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.load import Case, Generator
+from bench.load import Case, Generator, measure_together
 from bench.machine import Place
 from bench.responders import ICMP_OWN, RESPONDERS, Responder, Site
 from tests.lab import Host, join
@@ -24,15 +24,15 @@ from tests.lab import Host, join
 class Seat:
     """A responder and whoever asks it."""
 
-    generator: Generator
+    generators: tuple[Generator, ...]
     pid: int | None
     flags: tuple[str, ...]
-    """For the generator."""
+    """For the generators."""
 
     def measure(self, case: Case, duration_s: float) -> dict[str, Any]:
         """Its turn."""
         with self._awake():
-            return self.generator.measure(case, duration_s, self.pid, *self.flags)
+            return measure_together(self.generators, case, duration_s, self.pid, *self.flags)
 
     def stop(self) -> None:
         """Have it wait for its turn."""
@@ -73,8 +73,10 @@ def seated(arena: Arena, responder: Responder, kind: str) -> Iterator[Seat]:
     first, last = arena.places
     flags = ("--icmp", ICMP_OWN) if responder.icmp else ()
     with two_hosts() as (a, b), responder.run(Site(b, arena.directory, kind, last)) as pid:
-        seat = Seat(Generator(a, arena.program, arena.wait, first), pid, flags)
-        seat.generator.wait_answered(kind, *flags)
+        places = (first, last) if responder.asked_from_every_core else (first,)
+        generators = tuple(Generator(a, arena.program, arena.wait, place) for place in places)
+        seat = Seat(generators, pid, flags)
+        generators[0].wait_answered(kind, *flags)
         if pid is not None:
             last.take(pid)
         seat.stop()

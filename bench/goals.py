@@ -34,6 +34,7 @@ GOALS = (
     Goal("ebpf", BASELINE, BUSY, "cpu_us", 0.35),
     Goal("ebpf", BASELINE, BUSY, "ends_us", 0.35),
     Goal("ebpf", "testpmd", BUSY, "frames_per_s", 1.2, least=True),
+    Goal("ebpf-both", "testpmd", BUSY, "frames_per_s", 1.2, least=True),
     Goal("ebpf-rps", "testpmd", BUSY, "frames_per_s", 1.2, least=True),
 )
 

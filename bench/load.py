@@ -1,11 +1,13 @@
-"""One measurement: the generator on one host, whatever answers on the other."""
+"""One measurement: generators on one host, whatever answers on the other."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +67,7 @@ class Sample:
     ends_us: float
     """CPU time a frame of generator and responder, with the soft interrupts that ran in them."""
     generator_cpu: float
-    """Of one core. 1.0 for a generator that spins."""
+    """Of one core. 1.0 for each generator that spins."""
     responder_cpu: float
     others_cpu: float
     """What the rest of the machine used meanwhile, soft interrupts on behalf of nobody included."""
@@ -94,29 +96,55 @@ class Generator:
         """One run of the generator: what it prints."""
         return dict(json.loads(self._host.run(*self._command, *arguments).stdout))
 
-    def measure(self, case: Case, duration_s: float, pid: int | None, *more: str) -> dict[str, Any]:
-        """Run it against the responder with this process id: the fields of a Sample beyond who and what."""
+    def load(self, case: Case, duration_s: float, pid: int | None, *more: str) -> dict[str, Any]:
+        """Run it against the responder with this process id: what it prints."""
         load = ["--outstanding", str(case.outstanding), "--size", str(case.size), *FLAGS[case.kind], *more]
         load += ["--spin"] if self._spins(case) else []
         load += [] if pid is None else ["--watch", str(pid)]
-        result = self.run(*load, "--duration", str(duration_s), "--warmup", "0.05")
-        rtt = result["rtt_ns"] or {}
-        ends = result["generator_cpu"] + result["responder_cpu"]
-        frame_us = result["duration_s"] / max(result["received"], 1) * 1e6
-        return {
-            **{f"rtt_{key}_us": round(rtt.get(key, 0) / 1000, 2) for key in ("p50", "p99", "p999")},
-            **{key: result[key] for key in ("frames_per_s", "sent", "received", "lost", "mangled")},
-            "cpu_us": round(result["machine_cpu"] * frame_us, 3),
-            "ends_us": round(ends * frame_us, 3),
-            "generator_cpu": result["generator_cpu"],
-            "responder_cpu": result["responder_cpu"],
-            "others_cpu": round(result["machine_cpu"] - ends, 3),
-            "rss_mib": machine.resident_mib(pid),
-        }
+        return self.run(*load, "--duration", str(duration_s), "--warmup", "0.05")
+
+    def measure(self, case: Case, duration_s: float, pid: int | None, *more: str) -> dict[str, Any]:
+        """The same, this generator alone: the fields of a Sample beyond who and what."""
+        return measure_together([self], case, duration_s, pid, *more)
 
     def _spins(self, case: Case) -> bool:
         """By default a lone frame finds both ends asleep, as a probe's does."""
         return self._wait == "spin" or (self._wait == "auto" and case.outstanding > 1)
+
+
+def measure_together(
+    generators: Sequence[Generator], case: Case, duration_s: float, pid: int | None, *more: str
+) -> dict[str, Any]:
+    """Run them at the same time, the requests shared out: the fields of a Sample beyond who and what."""
+    used = generators[: case.outstanding]
+    share = replace(case, outstanding=case.outstanding // len(used))
+    with ThreadPoolExecutor(len(used)) as pool:
+        results = list(pool.map(lambda each: each.load(share, duration_s, pid, *more), used))
+    return _figures(results) | {"rss_mib": machine.resident_mib(pid)}
+
+
+def _figures(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Frames add up; of times the worse counts; what is the whole machine's or the responder's is in each."""
+    rtts = [result["rtt_ns"] or {} for result in results]
+    sums = {
+        key: sum(result[key] for result in results)
+        for key in ("frames_per_s", "sent", "received", "lost", "mangled")
+    }
+    generators, responder = sum(one["generator_cpu"] for one in results), results[0]["responder_cpu"]
+    frame_us = 1e6 / max(sums["frames_per_s"], 1)
+    machine_cpu, ends = results[0]["machine_cpu"], generators + responder
+    return {
+        **{
+            f"rtt_{key}_us": round(max(rtt.get(key, 0) for rtt in rtts) / 1000, 2)
+            for key in ("p50", "p99", "p999")
+        },
+        **sums,
+        "cpu_us": round(machine_cpu * frame_us, 3),
+        "ends_us": round(ends * frame_us, 3),
+        "generator_cpu": generators,
+        "responder_cpu": responder,
+        "others_cpu": round(machine_cpu - ends, 3),
+    }
 
 
 def compile_generator(directory: Path) -> Path:

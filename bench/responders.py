@@ -59,6 +59,8 @@ class Responder:
     """What to install where it can't be run; empty where it can."""
     icmp: bool = False
     """Answers ICMP instead of the Echo PDU."""
+    asked_from_every_core: bool = False
+    """By a generator on its own core, too."""
 
 
 def config(engine: str, kind: str = "plain", tap: str = "auto", interface: str = INTERFACE) -> str:
@@ -175,8 +177,16 @@ RESPONDERS = {
     ),
     "epoll-python": Responder("rawechod, epoll engine, as installed without a C compiler", _interpreted),
     "ebpf": Responder("rawechod, ebpf engine", _engine("ebpf")),
+    "ebpf-both": Responder(
+        "rawechod, ebpf engine, a generator on each core: the program needs none of its own",
+        _engine("ebpf"),
+        asked_from_every_core=True,
+    ),
     "ebpf-rps": Responder("rawechod, ebpf engine, receive work steered to the responder's core (RPS)", _steered),
     "testpmd": Responder("DPDK testpmd, macswap on net_af_packet, no policy, spins", _testpmd, _no_testpmd),
+    "testpmd-both": Responder(
+        "DPDK testpmd, a generator on each core", _testpmd, _no_testpmd, asked_from_every_core=True
+    ),
     "scapy": Responder("Scapy, sniff + send, no policy", _scapy, _no_scapy),
     "kernel-icmp": Responder("the kernel's answers to ping (ICMP echo, IPv4)", _kernel_icmp, icmp=True),
 }

@@ -212,10 +212,11 @@ static void print_result(const struct run *run, struct usage usage)
 int main(int argc, char **argv)
 {
     struct options options = options_parse(argc, argv);
-    struct run run = {.options = &options, .port = port_open(&options)};
+    struct run run = {.options = &options};
 
     if (getrandom(&run.session, sizeof run.session, 0) != sizeof run.session)
         abort();
+    run.port = port_open(&options, run.session);
     make_slots(&run);
     histogram_reset(&run.rtt);
     exchange_until(&run, clock_ns(CLOCK_MONOTONIC) + (uint64_t)(options.warmup_s * NS));

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <poll.h>
@@ -58,6 +59,21 @@ static void make_ring(struct port *port, const struct options *options)
         fail("mmap");
 }
 
+/* Hear this session alone: another generator's answers on the same interface are none of our business. */
+static void attach_filter(const struct port *port, unsigned pdu, uint32_t session)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, pdu + 4),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, session, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0x40000),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+    };
+    struct sock_fprog program = {.len = sizeof code / sizeof code[0], .filter = code};
+
+    if (setsockopt(port->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0)
+        fail("SO_ATTACH_FILTER");
+}
+
 static void bind_to(const struct port *port, const struct options *options)
 {
     /* A tag reaches only a socket that is bound to everything. */
@@ -72,7 +88,7 @@ static void bind_to(const struct port *port, const struct options *options)
         fail(options->interface);
 }
 
-struct port port_open(const struct options *options)
+struct port port_open(const struct options *options, uint32_t session)
 {
     struct port port = {.fd = socket(AF_PACKET, SOCK_RAW, 0)};
     struct ifreq request = {0};
@@ -89,6 +105,8 @@ struct port port_open(const struct options *options)
     if (ioctl(port.fd, SIOCGIFHWADDR, &request) < 0)
         fail(options->interface);
     memcpy(port.own, request.ifr_hwaddr.sa_data, ETH_ALEN);
+    if (options->icmp == 0)
+        attach_filter(&port, ETH_HLEN + (options->eapol ? 4 : 0), session);
     bind_to(&port, options);
     return port;
 }

@@ -23,7 +23,7 @@ struct received {
 };
 
 /* Open, make the ring, bind; exits 1 with the reason where that fails. */
-struct port port_open(const struct options *options);
+struct port port_open(const struct options *options, uint32_t session);
 
 /* The next frame, if one is there. It stays valid until port_release. */
 bool port_peek(struct port *port, struct received *received);
