@@ -18,9 +18,10 @@ ONE_WAY = {"forward_ns": "there", "backward_ns": "back"}
 FEW = 10
 """Replies that are too few to speak of percentages."""
 STAMPS = {
+    "hardware": "by the NIC, sending and receiving",
     "kernel": "by the kernel, sending and receiving",
     "user": "around the system calls",
-    "mixed": "by the kernel where it could, else around the system calls",
+    "mixed": "by the NIC, where asked, or the kernel where it could, else around the system calls",
 }
 PERCENTILES = {"p50": "p50 (median)", "p90": "p90", "p99": "p99", "p999": "p99.9", "p9999": "p99.99"}
 
@@ -101,7 +102,8 @@ def responders(summary: Body) -> str:
 
 def notes(start: Body, summary: Body) -> list[str]:
     """What a person should know."""
-    return [note for note in (start["note"], *summary["notes"]) if note]
+    told: str = start["note"]
+    return [note for note in (told, *(note for note in summary["notes"] if note not in told)) if note]
 
 
 def about(start: Body, summary: Body, began: float, daemon: str) -> Rows:

@@ -68,7 +68,10 @@ def _range(text: str) -> tuple[int, int]:
 
 
 def _check(arguments: Namespace, targets: list[str]) -> None:
-    alone = ("live", "csv", "report", "report_every", "hello", "flood", "size", "duration", "until_reply")
+    alone = (
+        *("live", "csv", "report", "report_every", "hello", "flood", "size", "duration", "until_reply"),
+        "hardware_timestamps",  # Each size would switch the NIC.
+    )
     for option in alone:
         if getattr(arguments, option):
             raise UsageError(f"--{option.replace('_', '-')} does not go together with --sweep")

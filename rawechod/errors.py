@@ -19,6 +19,10 @@ class InterfaceError(OutsideError):
     """An interface is missing, down or unfit for what was asked of it."""
 
 
+class StampError(OutsideError):
+    """An interface's hardware time stamps can't be had."""
+
+
 class ControlSocketError(OutsideError):
     """The control socket can't be had."""
 

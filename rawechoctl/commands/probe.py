@@ -138,7 +138,7 @@ def _files(client: Client, arguments: Namespace) -> list[Written]:
 
 SENT_AS_THEY_ARE = (
     *("interface", "ethertype", "count", "interval", "timeout", "deadline", "size", "hello"),
-    *("vlan", "pcp", "pattern", "flood", "one_way", "report_every"),
+    *("vlan", "pcp", "pattern", "flood", "one_way", "hardware_timestamps", "report_every"),
 )
 
 

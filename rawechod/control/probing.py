@@ -36,6 +36,7 @@ class ProbeParameters(Table):
     pattern: str | None = None
     flood: bool | None = None
     one_way: bool | None = None
+    hardware_timestamps: bool | None = None
     quiet: bool | None = None
     report_every: ReportEvery | None = None
 

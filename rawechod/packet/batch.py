@@ -40,6 +40,8 @@ class Received(NamedTuple):
     """TPID and TCI of the outermost tag."""
     received_at: int
     """Kernel receive stamp, nanoseconds since the epoch; 0 = none."""
+    hardware_at: int = 0
+    """The NIC's, nanoseconds of its own clock; 0 = none."""
 
 
 class _IoVector(ctypes.Structure):
@@ -115,8 +117,7 @@ class BatchReceiver:
         start = index * self._size
         frame = bytes(self._view[start : start + (length if length < self._size else self._size)])
         packet_type = self._addresses[index * _ADDRESS.size + 10]
-        tag, received_at = _ancillary(self._controls, index * _CONTROL_SIZE, used)
-        return Received(frame, length, packet_type, tag, received_at)
+        return Received(frame, length, packet_type, *_ancillary(self._controls, index * _CONTROL_SIZE, used))
 
 
 class BatchSender:
@@ -165,9 +166,9 @@ def _address_of(buffer: bytearray) -> int:
     return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
 
 
-def _ancillary(controls: bytearray, start: int, used: int) -> tuple[tuple[int, int] | None, int]:
-    """The tag and the receive stamp in one message's control data, cmsg(3)."""
-    tag, received_at, offset = None, 0, start
+def _ancillary(controls: bytearray, start: int, used: int) -> tuple[tuple[int, int] | None, int, int]:
+    """The tag and the receive stamps, kernel's and NIC's, in one message's control data, cmsg(3)."""
+    tag, received_at, hardware_at, offset = None, 0, 0, start
     while offset + _CONTROL_HEADER.size <= start + used:
         length, level, kind = _CONTROL_HEADER.unpack_from(controls, offset)
         if length < _CONTROL_HEADER.size:
@@ -180,5 +181,7 @@ def _ancillary(controls: bytearray, start: int, used: int) -> tuple[tuple[int, i
                 tag = (tpid if status & TP_STATUS_VLAN_TPID_VALID else DEFAULT_TPID), tci
         elif level == socket.SOL_SOCKET and kind in _STAMPS:
             received_at = timestamps.decode(controls, body)
+            if kind == timestamps.SCM_TIMESTAMPING:
+                hardware_at = timestamps.decode(controls, body + timestamps.HARDWARE_OFFSET)
         offset += (length + 7) & ~7
-    return tag, received_at
+    return tag, received_at, hardware_at

@@ -53,6 +53,8 @@ class Arrived:
     """When the request left, nanoseconds since the epoch; 0 = forgotten."""
     kernel_stamped: bool = False
     """rtt_ns is between the kernel's stamps, not around our system calls."""
+    hardware_stamped: bool = False
+    """rtt_ns is between the NIC's stamps; kernel_stamped is false then."""
     corrupted_at: int | None = None
     """The first octet of the frame that differs from what was expected."""
     forward_ns: int | None = None
@@ -132,7 +134,7 @@ class Summary:
     """Replies from other MACs than the target's, not counted as received."""
     duration_s: float
     timestamps: str
-    """`kernel` where all round trips are between kernel stamps, `user` where none is, else `mixed`."""
+    """`hardware` or `kernel` where all round trips are between its stamps, `user` where none is, else `mixed`."""
     rtt_ns: RttValues | None
     ipdv_ns: MomentValues | None
     pdv_ns: PdvValues | None

@@ -10,6 +10,7 @@ from rawechod.durations import UNITS
 from rawechod.errors import InterfaceError
 from rawechod.link import LOOPBACK_ONLY, Link
 from rawechod.packet.filter import hello_filter, probe_filter
+from rawechod.packet.hardware import Hold
 from rawechod.probe.codec import Codec, EchoCodec, HelloCodec
 from rawechod.probe.events import Arrived, Interval, Lost, ProbeEvent, Start, Summary, Using
 from rawechod.probe.line import Channel
@@ -23,6 +24,8 @@ from rawechod.wire import echo, ethernet
 SEARCH_INTERVAL = 200 * UNITS["ms"]
 STAMPED_INTERVAL = 100 * UNITS["us"]
 """At a higher pace reading each frame's transmit stamp would slow the probe down."""
+INCOMPLETE = "the NIC's stamps of some frames were missing or made no sense: those are timed without them"
+"""Of a run whose NIC is to stamp every frame."""
 SEARCH_GRACE = 300 * UNITS["ms"]
 """After the first answer to everybody, time for others to answer too."""
 
@@ -61,18 +64,23 @@ Outcome = Summary | SeveralResponders | InterfaceError
 
 
 class Job:
-    """A running probe. `on_event` hears its events, `on_end` is called once, with its outcome."""
+    """A running probe. `on_event` hears its events, `on_end` is called once, with its outcome.
+
+    `hold` is its claim on the interface's hardware time stamps: it moves with the probe, whose caller lets it go.
+    """
 
     def __init__(
         self,
         reactor: Reactor,
         order: Order,
+        hold: Hold,
         on_event: Callable[[ProbeEvent], None],
         on_end: Callable[[Outcome], None],
     ) -> None:
         """Starts at once; raises PrivilegeError or InterfaceError."""
         self.order = order
         self._reactor = reactor
+        self._hold = hold
         self._on_event = on_event
         self._on_end = on_end
         self._started_at = reactor.now()
@@ -83,7 +91,7 @@ class Job:
         target = order.target or self._group()
         self._runner = self._run(target, order.target is None)
         name, ethertype = ethernet.format_mac(target), ethernet.format_ethertype(order.ethertype)
-        note = LOOPBACK_ONLY if order.link.loopback else ""
+        note = "; ".join(filter(None, [LOOPBACK_ONLY if order.link.loopback else "", hold.problem]))
         pace = (order.plan.count, order.plan.interval, order.plan.timeout, order.plan.deadline)
         self._tell(Start(order.link.name, ethertype, name, order.size, note, *pace, order.largest))
 
@@ -108,8 +116,9 @@ class Job:
             return
         before = self.order.link
         if (link.ifindex, link.generation) != (before.ifindex, before.generation):
+            self._hold.move(link.ifindex)
             try:
-                self._runner.open(link.ifindex)
+                self._runner.open(link.ifindex, self._hold.granted)
             except InterfaceError:
                 return  # It is gone again; its next change comes here too.
         self._runner.readdress(link.mac)
@@ -126,6 +135,7 @@ class Job:
             filter=self._filter(session),
             any_source=ethernet.is_group(target) or order.link.loopback,
             stamped=order.plan.interval >= STAMPED_INTERVAL and not order.plan.window,
+            hardware=self._hold.granted,
             loopback_device=order.link.loopback,
             one_way=order.one_way,
             quiet=order.quiet and not searching,
@@ -192,7 +202,14 @@ class Job:
         self._tell(Using(self._found[0]))
 
     def _finish(self, summary: Summary) -> None:
+        summary = self._noted(summary)
         if self._grace:
             self._ran_out = summary
         else:
             self._on_end(summary)
+
+    def _noted(self, summary: Summary) -> Summary:
+        """With what became of the hardware time stamps, where that is not what was asked for."""
+        incomplete = self._hold.granted and summary.received and summary.timestamps != "hardware"
+        note = INCOMPLETE if incomplete else self._hold.problem
+        return replace(summary, notes=[*summary.notes, note]) if note else summary

@@ -23,6 +23,8 @@ class Channel:
     """Replies from other MACs than the target's are taken too."""
     stamped: bool = False
     """Have the kernel stamp what is sent; costs a system call a frame."""
+    hardware: bool = False
+    """The NIC stamps every frame too."""
     loopback_device: bool = False
     """All addresses are zero there."""
     one_way: bool = False

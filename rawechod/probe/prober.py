@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from rawechod.config import LARGEST_FRAME, Config
 from rawechod.durations import UNITS
 from rawechod.echo.hello import LENGTH as HELLO_LENGTH
-from rawechod.errors import InterfaceError, RequestError
+from rawechod.errors import InterfaceError, OutsideError, RequestError
 from rawechod.link import Link, LinkMonitor
+from rawechod.packet.hardware import Hold, Switch
 from rawechod.probe.events import ProbeEvent
 from rawechod.probe.hosts import look_up
-from rawechod.probe.job import Job, Order, Outcome
+from rawechod.probe.job import STAMPED_INTERVAL, Job, Order, Outcome
 from rawechod.probe.pattern import DEFAULT_PATTERN, payload
 from rawechod.probe.session import Plan
 from rawechod.probe.vlan import parse_tags
@@ -45,6 +46,7 @@ class Wish:
     pattern: str | None = None
     flood: bool = False
     one_way: bool = False
+    hardware_timestamps: bool = False
     quiet: bool = False
     report_every: int | None = None
 
@@ -52,8 +54,9 @@ class Wish:
 class Prober:
     """All probes of a daemon."""
 
-    def __init__(self, reactor: Reactor, links: LinkMonitor, config: Config) -> None:
+    def __init__(self, reactor: Reactor, links: LinkMonitor, config: Config, switch: Switch | None = None) -> None:
         self._reactor = reactor
+        self._switch = switch or Switch()
         self._links = links
         self.config = config
         self.jobs: list[Job] = []
@@ -65,12 +68,19 @@ class Prober:
         on_end: Callable[[Outcome], None],
     ) -> Job:
         """Start a probe; raises RequestError, InterfaceError, PrivilegeError."""
+        order, hold = self.order(wish), Hold(self._switch, wish.hardware_timestamps)
 
         def ended(outcome: Outcome) -> None:
             self.jobs.remove(job)
+            hold.close()
             on_end(outcome)
 
-        job = Job(self._reactor, self.order(wish), on_event, ended)
+        hold.move(order.link.ifindex)
+        try:
+            job = Job(self._reactor, order, hold, on_event, ended)
+        except OutsideError:
+            hold.close()
+            raise
         self.jobs.append(job)
         return job
 
@@ -178,6 +188,8 @@ class Prober:
         report_every, window = wish.report_every or 0, FLOOD_WINDOW if wish.flood else 0
         if window and (not target or ethernet.is_group(target)):
             raise RequestError("a flood needs a single target", "flood")
+        if wish.hardware_timestamps and (window or interval < STAMPED_INTERVAL):
+            raise RequestError("up to 10,000 frames a second are stamped, and no flood", "hardware_timestamps")
         return Plan(count, interval, timeout, wish.deadline or 0, report_every=report_every, window=window)
 
 

@@ -79,6 +79,7 @@ class Record:
     window: RttStatistics | None = None
     """Where a Reporter wants the round-trip times too."""
     kernel_stamped: int = 0
+    hardware_stamped: int = 0
     _rtt: RttStatistics = field(default_factory=RttStatistics)
     _residence: Moments = field(default_factory=Moments)
     _forward: Moments = field(default_factory=Moments)
@@ -107,6 +108,7 @@ class Record:
             self.received += 1
             self._rtt.record(match.number, timing.rtt)
             self.kernel_stamped += timing.kernel_stamped
+            self.hardware_stamped += timing.hardware_stamped
             if timing.residence:
                 self._residence.record(timing.residence)
             if timing.forward is not None and timing.backward is not None:
@@ -184,8 +186,10 @@ class Record:
         }
 
     def _timestamps(self) -> str:
-        if not self.kernel_stamped:
+        if not (self.kernel_stamped or self.hardware_stamped):
             return "user"
+        if self.hardware_stamped == self.received:
+            return "hardware"
         return "kernel" if self.kernel_stamped == self.received else "mixed"
 
     def _responder(self, mac: bytes) -> Responder:

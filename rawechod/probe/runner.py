@@ -58,13 +58,16 @@ class Runner:
         self._stamp_numbers: dict[int, int] = {}
         """Which request the kernel's transmit stamp of this number belongs to."""
         self._next_stamp = 0
-        self.open(channel.ifindex)
+        self.open(channel.ifindex, channel.hardware)
 
-    def open(self, ifindex: int) -> None:
-        """Use the interface with this index from now on; raises, the old socket stays, where it is gone again."""
+    def open(self, ifindex: int, hardware: bool) -> None:
+        """Use the interface with this index from now on; raises, the old socket stays, where it is gone again.
+
+        `hardware`: the NIC stamps every frame, read its stamps too.
+        """
         fresh = open_line(ifindex, self._channel, self._codec)
         self._close_line()
-        self._line = fresh
+        self._line, self._hardware = fresh, hardware
         self._number_stamps()
         self._reactor.register(fresh.socket.fileno(), self._readable)
 
@@ -139,15 +142,18 @@ class Runner:
         self._stamp_numbers.clear()
         self._next_stamp = 0
         if self._channel.stamped and self._line:
-            timestamps.number_from_zero(self._line.socket)
+            timestamps.number_from_zero(self._line.socket, self._hardware)
 
     def _read_stamps(self) -> None:
         """Empty the error queue, whether its stamps are wanted or not."""
         if self._line:
-            for stamp_number, stamp in timestamps.transmitted(self._line.socket):
-                number = self._stamp_numbers.pop(stamp_number, None)
-                if number is not None:
-                    self._session.stamped(number, stamp)
+            for told in timestamps.transmitted(self._line.socket):
+                number = self._stamp_numbers.get(told.frame)
+                if number is None:
+                    continue
+                self._session.stamped(number, told.kernel, told.hardware)
+                if told.hardware or not self._hardware:
+                    del self._stamp_numbers[told.frame]  # The NIC's comes last.
 
     def _tell_lost(self, now: int) -> None:
         for number in self._session.timed_out(now):
@@ -192,7 +198,7 @@ class Runner:
         if match is None:
             self._record.strangers += 1
             return
-        times = timing(seen, match, received.received_at)
+        times = timing(seen, match, received.received_at, received.hardware_at)
         if self._channel.one_way:
             times = one_way(times, seen, match, received.received_at, self._wall_offset)
         self._record.arrived(seen, match, times)
@@ -210,6 +216,7 @@ class Runner:
             corrupted=seen.corrupted_at is not None,
             sent_at_ns=self._wall_offset + match.sent_at if match.sent_at else 0,
             kernel_stamped=times.kernel_stamped,
+            hardware_stamped=times.hardware_stamped,
             corrupted_at=seen.corrupted_at,
             forward_ns=times.forward,
             backward_ns=times.backward,

@@ -62,12 +62,15 @@ class Match(NamedTuple):
     """0 where the request is forgotten."""
     stamp: int = 0
     """Its transmit stamp, on whatever clock it was told; 0 = none."""
+    hardware_stamp: int = 0
+    """The same by the NIC, on the NIC's clock."""
 
 
 @dataclass(slots=True)
 class _Request:
     sent_at: int
     stamp: int = 0
+    hardware_stamp: int = 0
     answered_by: tuple[bytes, ...] = ()
 
 
@@ -133,11 +136,12 @@ class Session:
         self._open[number] = _Request(when)
         self._unanswered += 1
 
-    def stamped(self, number: int, stamp: int) -> None:
-        """The kernel's transmit stamp of a request came; of two, the first counts."""
+    def stamped(self, number: int, stamp: int, hardware_stamp: int = 0) -> None:
+        """A request's transmit stamp by the kernel or the NIC came, 0 = not this one; of two, the first counts."""
         request = self._open.get(number)
-        if request and not request.stamp:
-            request.stamp = stamp
+        if request:
+            request.stamp = request.stamp or stamp
+            request.hardware_stamp = request.hardware_stamp or hardware_stamp
 
     def lost_sent_at(self, number: int) -> int:
         """When a lost request was sent; 0 where that is forgotten."""
@@ -167,7 +171,7 @@ class Session:
         request = self._open.get(number)
         if request is None:
             return self._too_late(number, now)
-        told = (request.sent_at, request.stamp)
+        told = (request.sent_at, request.stamp, request.hardware_stamp)
         rtt = now - request.sent_at
         if responder in request.answered_by:
             return Match(Verdict.DUPLICATE, number, rtt, False, False, *told)

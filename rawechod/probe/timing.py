@@ -25,31 +25,46 @@ class Timing(NamedTuple):
     residence: int
     """0 = not stamped, or impossible."""
     kernel_stamped: bool
+    """rtt is between the kernel's stamps."""
     forward: int | None = None
     """One way there by both sides' clocks, negative where these disagree; None = not asked for, not stamped."""
     backward: int | None = None
+    hardware_stamped: bool = False
+    """rtt is between the NIC's stamps."""
 
 
-def timing(seen: Seen, match: Match, received_at: int) -> Timing:
-    """The round trip, between the kernel's stamps where both are there and make sense.
+def timing(seen: Seen, match: Match, received_at: int, hardware_at: int = 0) -> Timing:
+    """The round trip, between the NIC's stamps, else the kernel's, where both are there and make sense.
 
     They make sense within the bracket that we measured ourselves, before sending and after receiving, on a
     clock that never steps; so does a residence within the round trip.
     """
+    hardware = _fits(match.hardware_stamp, hardware_at, match.rtt)
+    kernel = not hardware and _fits(match.stamp, received_at, match.rtt)
     rtt = match.rtt
-    stamped = bool(match.stamp and received_at) and 0 <= received_at - match.stamp <= match.rtt
-    if stamped:
+    if hardware:
+        rtt = hardware_at - match.hardware_stamp
+    elif kernel:
         rtt = received_at - match.stamp
     residence = seen.residence if seen.residence <= rtt else 0
-    return Timing(rtt - residence, residence, stamped)
+    return Timing(rtt - residence, residence, kernel, hardware_stamped=hardware)
+
+
+def _fits(left: int, came: int, bracket: int) -> bool:
+    """Whether there are two stamps, in order and no further apart than this."""
+    return bool(left and came) and 0 <= came - left <= bracket
 
 
 def one_way(given: Timing, seen: Seen, match: Match, received_at: int, wall_offset: int) -> Timing:
-    """The same with the one-way delays; `wall_offset` is from the monotonic clock to the epoch."""
+    """The same with the one-way delays; `wall_offset` is from the monotonic clock to the epoch.
+
+    The NIC's stamps are of no use here: nobody knows how far its clock is from the responder's.
+    """
     if not (seen.t2 and seen.t3 and match.sent_at):
         return given
-    left = match.stamp if given.kernel_stamped else match.sent_at + wall_offset
-    came = received_at if given.kernel_stamped else match.sent_at + match.rtt + wall_offset
+    stamped = _fits(match.stamp, received_at, match.rtt)
+    left = match.stamp if stamped else match.sent_at + wall_offset
+    came = received_at if stamped else match.sent_at + match.rtt + wall_offset
     forward, backward = seen.t2 - left, came - seen.t3
     if max(abs(forward), abs(backward)) > MOST_APART:
         return given

@@ -39,6 +39,14 @@ def test_probes_cross_the_cable_both_ways(service: Service, daemon: StartDaemon)
     assert service.listener()["replied"] == 10
 
 
+def test_the_sandbox_lets_the_daemon_ask_for_hardware_stamps(service: Service, daemon: StartDaemon) -> None:
+    """Under the shipped unit the kernel says what the interface has: none, and not that nobody may ask."""
+    daemon(service.machine.peer, CONFIG)
+    out = service.ctl("--json=short", "probe", MAC_B, "--count", "1", "--hardware-timestamps").stdout
+    summary = json.loads(out.splitlines()[-1])
+    assert (summary["received"], summary["notes"]) == (1, ["no hardware time stamps: the interface has none"])
+
+
 def test_reload_takes_a_good_file(service: Service) -> None:
     """After `systemctl reload` the new file is in force, in the same process."""
     pid = service.show("MainPID")

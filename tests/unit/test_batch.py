@@ -13,7 +13,7 @@ from rawechod.packet.batch import BATCH, BatchReceiver, BatchSender
 from rawechod.packet.socket import PACKET_AUXDATA, SOL_PACKET
 from tests.unit import datagrams
 
-SCM_TIMESTAMPNS = 35
+SCM_TIMESTAMPNS, SCM_TIMESTAMPING = 35, 37
 STATUS_USER, STATUS_TAG, STATUS_TPID = 1, 16, 64
 
 
@@ -92,13 +92,22 @@ def test_tag_from_auxdata(status: int, tci: int, tpid: int, tag: tuple[int, int]
         controls = bytearray(b"\xee" * 96)
         data = _control(*parts)
         controls[: len(data)] = data
-        assert batch._ancillary(controls, 0, len(data)) == (tag, 3_000_000_007)
+        assert batch._ancillary(controls, 0, len(data)) == (tag, 3_000_000_007, 0)
+
+
+@pytest.mark.parametrize(("kernel", "hardware"), [((3, 7), (5, 9)), ((3, 7), (0, 0)), ((0, 0), (5, 9))])
+def test_stamps_of_kernel_and_nic(kernel: tuple[int, int], hardware: tuple[int, int]) -> None:
+    """The first of three is the kernel's, the last the NIC's; what the second says is not looked at."""
+    stamps = struct.pack("@6l", *kernel, 1, 1, *hardware)
+    controls = _control((socket.SOL_SOCKET, SCM_TIMESTAMPING, stamps), _auxdata(STATUS_USER, 0, 0))
+    told = [seconds * 10**9 + rest for seconds, rest in (kernel, hardware)]
+    assert batch._ancillary(controls, 0, len(controls)) == (None, *told)
 
 
 def test_no_ancillary_data() -> None:
     """What lies in the buffer from before is not looked at."""
     controls = _control(_auxdata(STATUS_TAG, 5, 0x8100))
-    assert batch._ancillary(controls, 0, 0) == (None, 0)
+    assert batch._ancillary(controls, 0, 0) == (None, 0, 0)
 
 
 def test_sent_frames() -> None:

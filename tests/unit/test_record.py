@@ -85,6 +85,28 @@ def test_group_summary_lists_every_responder() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("sources", "told"),
+    [
+        ("", "user"),
+        ("u", "user"),
+        ("kk", "kernel"),
+        ("hh", "hardware"),
+        ("uk", "mixed"),
+        ("hk", "mixed"),
+        ("uh", "mixed"),
+        ("hku", "mixed"),
+    ],
+)
+def test_whose_stamps(sources: str, told: str) -> None:
+    """One word where all round trips are by the same clock: our own, the kernel's, the NIC's."""
+    books = record()
+    for number, source in enumerate(sources, start=1):
+        times = Timing(10, 0, source == "k", hardware_stamped=source == "h")
+        books.arrived(Seen(number, A, 0, None, 0), match(number), times)
+    assert books.summary(len(sources), 0, START).timestamps == told
+
+
 def test_nothing_sent() -> None:
     """A run that was stopped at once has no loss, no figures and no responders."""
     summary = record().summary(0, 0, START)

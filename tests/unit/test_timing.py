@@ -19,9 +19,9 @@ def seen(residence: int = 0, t2: int = 0, t3: int = 0) -> Seen:
     return Seen(1, MAC, residence, None, 1, t2=t2, t3=t3)
 
 
-def match(stamp: int = STAMP) -> Match:
+def match(stamp: int = STAMP, hardware_stamp: int = 0) -> Match:
     """Sent at SENT, received 100 ns later by our own clock."""
-    return Match(Verdict.REPLY, 1, 100, False, True, SENT, stamp)
+    return Match(Verdict.REPLY, 1, 100, False, True, SENT, stamp, hardware_stamp)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,39 @@ def test_round_trip(stamp: int, received_at: int, rtt: int, stamped: bool) -> No
     assert timing(seen(), match(stamp), received_at) == Timing(rtt, 0, stamped)
 
 
+NIC = 77_000
+"""A time of the NIC's clock, which has an epoch of its own."""
+KERNEL = (60, True, False)
+"""What the kernel's stamps give: the round trip, whether they were used, whether the NIC's were."""
+
+
+@pytest.mark.parametrize(
+    ("left", "came", "told"),
+    [
+        (NIC, NIC + 42, (42, False, True)),
+        (NIC, NIC, (0, False, True)),
+        (NIC, NIC + 100, (100, False, True)),
+        # One is missing, or both; a clock that was stepped, one way and the other.
+        (0, NIC + 42, KERNEL),
+        (NIC, 0, KERNEL),
+        (0, 0, KERNEL),
+        (NIC, NIC - 1, KERNEL),
+        (NIC, NIC + 101, KERNEL),
+    ],
+)
+def test_round_trip_by_hardware(left: int, came: int, told: tuple[int, bool, bool]) -> None:
+    """Between the NIC's stamps where they lie within our own bracket, else as without them."""
+    times = timing(seen(), match(hardware_stamp=left), STAMP + 60, came)
+    assert (times.rtt, times.kernel_stamped, times.hardware_stamped) == told
+
+
+def test_no_kernel_stamps_beside_those_of_hardware() -> None:
+    """They are not needed; and without sense in either, the bracket is left."""
+    times = timing(seen(20), match(0, NIC), 0, NIC + 42)
+    assert (times.rtt, times.residence, times.hardware_stamped) == (22, 20, True)
+    assert timing(seen(), match(0, NIC), 0, NIC + 101) == Timing(100, 0, False)
+
+
 @pytest.mark.parametrize(("residence", "rtt", "told"), [(20, 40, 20), (60, 0, 60), (61, 60, 0), (10**9, 60, 0)])
 def test_residence(residence: int, rtt: int, told: int) -> None:
     """Subtracted where it fits into the round trip: never a negative time."""
@@ -54,6 +87,13 @@ def test_one_way_between_kernel_stamps() -> None:
     reply, found, came = seen(20, t2=STAMP + 30, t3=STAMP + 50), match(), STAMP + 60
     times = one_way(timing(reply, found, came), reply, found, came, OFFSET)
     assert (times.forward, times.backward) == (30, 10)
+
+
+def test_one_way_beside_stamps_of_hardware() -> None:
+    """The NIC's clock is another one: its stamps are for the round trip, the kernel's for the ways."""
+    reply, found, came = seen(20, t2=STAMP + 30, t3=STAMP + 50), match(hardware_stamp=NIC), STAMP + 60
+    times = one_way(timing(reply, found, came, NIC + 42), reply, found, came, OFFSET)
+    assert (times.rtt, times.forward, times.backward, times.hardware_stamped) == (22, 30, 10, True)
 
 
 def test_one_way_of_clocks_that_disagree() -> None:
