@@ -11,8 +11,8 @@ from rawechod.reasons import MalformedFrameError
 from rawechod.wire import echo, ethernet
 
 _SEQ, _T1 = struct.Struct("!I"), struct.Struct("!Q")
-_FIELDS = struct.Struct("!BIII8xQQ")
-"""From the op on: op, session, seq, responder_seq, t2, t3."""
+_FIELDS = struct.Struct("!BIIIQQQ")
+"""From the op on: op, session, seq, responder_seq, t1, t2, t3."""
 
 
 class Seen(NamedTuple):
@@ -29,6 +29,9 @@ class Seen(NamedTuple):
     """Of the PDU; 0 = there is none."""
     t2: int = 0
     t3: int = 0
+    t1: int = 0
+    t1_at: int = 0
+    """Where t1 begins on the wire; 0 = it has none."""
 
 
 class Shape(NamedTuple):
@@ -104,22 +107,25 @@ class EchoCodec:
     def reply(self, frame: bytes, length: int, tag: ethernet.Tag | None) -> Seen | None:
         """What a received frame says."""
         try:
-            offset, (op, session, seq, responder_seq, t2, t3) = self._read(frame)
+            offset, (op, session, seq, responder_seq, t1, t2, t3) = self._read(frame)
         except MalformedFrameError:
             return None
         if op != echo.REPLY or session != self._session:
             return None
         corrupted_at = self._corrupted_at(frame, length, tag, offset)
-        return Seen(seq, frame[6:12], residence(t2, t3), corrupted_at, responder_seq, t2=t2, t3=t3)
+        t1_at = offset + echo.T1_OFFSET + (ethernet.TAG_LENGTH if tag else 0)
+        return Seen(
+            seq, frame[6:12], residence(t2, t3), corrupted_at, responder_seq, t2=t2, t3=t3, t1=t1, t1_at=t1_at
+        )
 
-    def _read(self, frame: bytes) -> tuple[int, tuple[int, int, int, int, int, int]]:
-        """The PDU's offset and op, session, seq, responder_seq, t2, t3."""
+    def _read(self, frame: bytes) -> tuple[int, tuple[int, ...]]:
+        """The PDU's offset and op, session, seq, responder_seq, t1, t2, t3."""
         at = self._expected_offset
         if frame[12 : at + 3] == self._expected[12 : at + 3] and len(frame) >= at + echo.PDU_LENGTH:
             return at, _FIELDS.unpack_from(frame, at + echo.OP_OFFSET)
         other = echo.decode_frame(frame)
         pdu = other.pdu
-        return other.offset, (pdu.op, pdu.session, pdu.seq, pdu.responder_seq, pdu.t2, pdu.t3)
+        return other.offset, (pdu.op, pdu.session, pdu.seq, pdu.responder_seq, pdu.t1, pdu.t2, pdu.t3)
 
     def _corrupted_at(self, frame: bytes, length: int, tag: ethernet.Tag | None, offset: int) -> int | None:
         expected, stripped = self._expected, ethernet.TAG_LENGTH if tag else 0
@@ -133,6 +139,14 @@ class EchoCodec:
         if length == len(expected) and frame[body:] == self._payload:
             return None
         return body + stripped + _first_difference(frame[body:length], self._payload, 0)
+
+
+def compare_t1(seen: Seen, sent: int) -> Seen:
+    """The same, corrupted where it has another t1 than the request."""
+    if seen.t1 == sent or not seen.t1_at:
+        return seen
+    at = seen.t1_at + _T1.size - ((seen.t1 ^ sent).bit_length() + 7) // 8
+    return seen._replace(corrupted_at=at if seen.corrupted_at is None else min(at, seen.corrupted_at))
 
 
 def residence(t2: int, t3: int) -> int:

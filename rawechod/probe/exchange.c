@@ -7,7 +7,7 @@
 
 /* What came; exchange.py has its layout. */
 struct re_heard {
-	__u64 t2, t3;
+	__u64 t1, t2, t3;
 	__u32 seq, responder_seq;
 	__u32 clean; /* else it is codec.py's, and nothing else is filled in */
 	__u32 zero;
@@ -91,6 +91,7 @@ static void read_reply(const __u8 *pdu, struct re_heard *heard)
 	heard->clean = 1;
 	heard->seq = get_u32(pdu + RE_SEQ_OFFSET);
 	heard->responder_seq = get_u32(pdu + RE_RESPONDER_SEQ_OFFSET);
+	heard->t1 = get_u64(pdu + RE_T1_OFFSET);
 	heard->t2 = get_u64(pdu + RE_T2_OFFSET);
 	heard->t3 = get_u64(pdu + RE_T3_OFFSET);
 }

@@ -16,9 +16,10 @@ from rawechod.packet.compiled import Arrival, Refusal
 from rawechod.packet.socket import Options, Ring, Stamps, open_socket, ring_for
 from rawechod.probe.codec import Codec, EchoCodec, Seen, residence
 from rawechod.probe.line import Channel, CodecLine, Heard, Line, read
+from rawechod.wire import echo
 
-_HEARD = struct.Struct("=QQIII4x")
-"""`struct re_heard`: t2, t3, seq, responder_seq, whether the frame is as it should be."""
+_HEARD = struct.Struct("=QQQIII4x")
+"""`struct re_heard`: t1, t2, t3, seq, responder_seq, whether the frame is as it should be."""
 _NOT_KEPT = Received(b"", 0, 0, None, 0)
 """In the place of a frame that nobody needs to look at."""
 
@@ -89,11 +90,13 @@ class Exchange:
         if count < 0:
             raise OSError(-count, os.strerror(-count))
         src, heard = self._src, []
-        for slot, (t2, t3, seq, responder_seq, clean) in enumerate(
+        for slot, (t1, t2, t3, seq, responder_seq, clean) in enumerate(
             _HEARD.iter_unpack(self._heard[: count * _HEARD.size])
         ):
             if clean:
-                seen = Seen(seq, src, residence(t2, t3), None, responder_seq, t2=t2, t3=t3)
+                seen = Seen(
+                    seq, src, residence(t2, t3), None, responder_seq, t2=t2, t3=t3, t1=t1, t1_at=self._t1_at
+                )
                 heard.append(Heard(seen, _NOT_KEPT))
             else:
                 heard.append(self._look(slot))
@@ -112,6 +115,7 @@ class Exchange:
     def _adopt(self) -> None:
         shape = self._codec.shape
         self._src = shape.reply[6:12]
+        self._t1_at = shape.reply_pdu + echo.T1_OFFSET + len(shape.tag)
         tag = int.from_bytes(shape.tag)
         self._library.re_exchange_adopt(
             self._exchange, shape.request, shape.request_pdu, shape.reply, shape.reply_pdu, tag

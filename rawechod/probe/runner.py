@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from rawechod.packet import timestamps
 from rawechod.packet.batch import BATCH, Received
-from rawechod.probe.codec import Codec, Seen
+from rawechod.probe.codec import Codec, Seen, compare_t1
 from rawechod.probe.events import Arrived, Interval, Lost, Summary
 from rawechod.probe.exchange import open_line
 from rawechod.probe.line import Channel, Line
@@ -129,7 +129,7 @@ class Runner:
             if index in refused:
                 self._lose(number, sent_at, errno.errorcode.get(refused[index], str(refused[index])))
                 continue
-            self._session.sent_at(number, sent_at)
+            self._session.sent_at(number, sent_at, wall)
             if self._channel.stamped:
                 self._stamp_numbers[self._next_stamp] = number
                 # A driver that gives no stamps must not make this grow.
@@ -198,6 +198,8 @@ class Runner:
         if match is None:
             self._record.strangers += 1
             return
+        if match.t1:
+            seen = compare_t1(seen, match.t1)
         times = timing(seen, match, received.received_at, received.hardware_at)
         if self._channel.one_way:
             times = one_way(times, seen, match, received.received_at, self._wall_offset)

@@ -64,12 +64,15 @@ class Match(NamedTuple):
     """Its transmit stamp, on whatever clock it was told; 0 = none."""
     hardware_stamp: int = 0
     """The same by the NIC, on the NIC's clock."""
+    t1: int = 0
+    """What it was sent with; 0 where the request is forgotten."""
 
 
 @dataclass(slots=True)
 class _Request:
     sent_at: int
     stamp: int = 0
+    t1: int = 0
     hardware_stamp: int = 0
     answered_by: tuple[bytes, ...] = ()
 
@@ -131,9 +134,9 @@ class Session:
                 self._next_send = max(self._next_send + self._plan.interval, now - CATCH_UP)
         return numbers
 
-    def sent_at(self, number: int, when: int) -> None:
-        """A request left. One that could not leave is never told: it is the caller's to count as lost."""
-        self._open[number] = _Request(when)
+    def sent_at(self, number: int, when: int, t1: int = 0) -> None:
+        """A request left, with this t1. One that could not is never told: it is the caller's to count as lost."""
+        self._open[number] = _Request(when, t1=t1)
         self._unanswered += 1
 
     def stamped(self, number: int, stamp: int, hardware_stamp: int = 0) -> None:
@@ -171,7 +174,7 @@ class Session:
         request = self._open.get(number)
         if request is None:
             return self._too_late(number, now)
-        told = (request.sent_at, request.stamp, request.hardware_stamp)
+        told = (request.sent_at, request.stamp, request.hardware_stamp, request.t1)
         rtt = now - request.sent_at
         if responder in request.answered_by:
             return Match(Verdict.DUPLICATE, number, rtt, False, False, *told)

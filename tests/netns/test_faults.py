@@ -63,15 +63,17 @@ def test_a_swapped_reply_is_reordered(daemon: StartDaemon, root: None) -> None:
     assert (summary["received"], summary["reordered"], summary["lost"]) == (20, 2, 0)
 
 
-def test_an_altered_reply_is_corrupted(daemon: StartDaemon, root: None) -> None:
+@pytest.mark.parametrize("interval", ["2ms", "50us"], ids=["stamped", "read in C"])
+@pytest.mark.parametrize("at", [56, 30, 37], ids=["payload", "t1", "end of t1"])
+def test_an_altered_reply_is_corrupted(daemon: StartDaemon, root: None, at: int, interval: str) -> None:
     """One bit of one reply; the event says where."""
 
     def flip(number: int, frame: bytes) -> list[bytes]:
-        return [frame[:56] + bytes([frame[56] ^ 4]) + frame[57:]] if number == 4 else [frame]
+        return [frame[:at] + bytes([frame[at] ^ 4]) + frame[at + 1 :]] if number == 4 else [frame]
 
     with wire(back=flip) as cable:
         daemon(cable.b, table())
-        events = daemon(cable.a, table()).objects("probe", *FEW)
+        events = daemon(cable.a, table()).objects("probe", *FEW, "-i", interval)
     altered = [event for event in events if event.get("corrupted") is True]
-    assert [(event["seq"], event["corrupted_at"]) for event in altered] == [(4, 56)]
+    assert [(event["seq"], event["corrupted_at"]) for event in altered] == [(4, at)]
     assert events[-1]["corrupted"] == 1

@@ -48,7 +48,9 @@ def test_reply(ethertype: int, size: int) -> None:
     """A responder's answer is read back, intact."""
     ours = codec(ethertype, size)
     answer = reply_to(ours.request(7, WALL))
-    assert ours.reply(answer, len(answer), None) == Seen(7, PEER, 0, None, 1, t3=NOW.wall)
+    t1_at = answer.index(WALL.to_bytes(8))
+    seen = Seen(7, PEER, 0, None, 1, t3=NOW.wall, t1=WALL, t1_at=t1_at)
+    assert ours.reply(answer, len(answer), None) == seen
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rawechod.echo.reflector import Policy, Reflector, Reply
-from rawechod.probe.codec import EchoCodec, Seen
+from rawechod.probe.codec import EchoCodec, Seen, compare_t1
 from rawechod.wire import ethernet
 from rawechod.wire.ethernet import Tag
 from tests.unit.frames import EX1, NOW, OWN, PAE, PEER, arrival
@@ -16,11 +16,12 @@ TAGS = [(), (Tag(0x8100, 0xA064),), (Tag(0x88A8, 1), Tag(0x8100, 2))]
 PAYLOAD = bytes(range(50, 90))
 REFLECTOR = Policy(ethernet.ETH_P_ALL, PEER, 1500)
 SOURCE = range(6, 12)
+T1 = 1_800_000_000_000_000_000
 
 
 def on_the_wire(codec: EchoCodec) -> bytes:
     """A responder's reply, all of its tags in the octets."""
-    request = codec.request(7, 1)
+    request = codec.request(7, T1)
     answer = Reflector(REFLECTOR).reflect(request, arrival(request), NOW)
     assert isinstance(answer, Reply), answer
     return answer.frame
@@ -28,11 +29,11 @@ def on_the_wire(codec: EchoCodec) -> bytes:
 
 def heard(codec: EchoCodec, wire: bytes) -> Seen | None:
     """What the codec makes of octets on the wire, of which the kernel takes the outermost tag out."""
-    tpid = int.from_bytes(wire[12:14])
-    if tpid not in ethernet.TPIDS:
-        return codec.reply(wire, len(wire), None)
-    stripped = wire[:12] + wire[16:]
-    return codec.reply(stripped, len(stripped), Tag(tpid, int.from_bytes(wire[14:16])))
+    tpid, tag, octets = int.from_bytes(wire[12:14]), None, wire
+    if tpid in ethernet.TPIDS:
+        tag, octets = Tag(tpid, int.from_bytes(wire[14:16])), wire[:12] + wire[16:]
+    seen = codec.reply(octets, len(octets), tag)
+    return seen and compare_t1(seen, T1)
 
 
 def codec_with(ethertype: int, tags: tuple[Tag, ...]) -> EchoCodec:
@@ -61,12 +62,21 @@ def test_one_changed_octet(ethertype: int, tags: tuple[Tag, ...], at: int, chang
     body = len(wire) - len(PAYLOAD) - 40
     if seen is None:
         assert 12 <= at < body + 8, "only what makes it a reply of this session can hide it"
-    elif at in SOURCE or body + 8 <= at < body + 40:
-        assert seen.corrupted_at is None, "others judge the source, the numbers and the times"
+    elif at in SOURCE or (body + 8 <= at < body + 40 and at not in range(body + 16, body + 24)):
+        assert seen.corrupted_at is None, "others judge the source, the numbers and the responder's times"
     elif tags and at in (12, 13):
         assert seen.corrupted_at in (12, at)
     else:
         assert seen.corrupted_at == at
+
+
+@pytest.mark.parametrize(("other", "at"), [(54, 30), (20, 20), (30, 30)])
+def test_the_first_difference_is_told(other: int, at: int) -> None:
+    """Of t1 and something else: what stands before the other."""
+    codec = codec_with(EX1, ())
+    seen = heard(codec, on_the_wire(codec))
+    assert seen is not None
+    assert compare_t1(seen._replace(corrupted_at=other), T1 ^ 1 << 63).corrupted_at == at
 
 
 @pytest.mark.parametrize("tags", TAGS)
