@@ -9,6 +9,7 @@ from collections.abc import Callable
 from rawechod.packet import timestamps
 from rawechod.packet.batch import BATCH, Received
 from rawechod.probe.codec import Codec, Seen, compare_t1
+from rawechod.probe.early import PATIENCE, EarlyReplies, Reply
 from rawechod.probe.events import Arrived, Interval, Lost, Summary
 from rawechod.probe.exchange import open_line
 from rawechod.probe.line import Channel, Line
@@ -58,6 +59,7 @@ class Runner:
         self._stamp_numbers: dict[int, int] = {}
         """Which request the kernel's transmit stamp of this number belongs to."""
         self._next_stamp = 0
+        self._early = EarlyReplies()
         self.open(channel.ifindex, channel.hardware)
 
     def open(self, ifindex: int, hardware: bool) -> None:
@@ -79,6 +81,7 @@ class Runner:
     def stop(self) -> None:
         """End now, with the summary."""
         self._session.stop()
+        self._take_early(self._reactor.now() + PATIENCE)
         self._advance()
 
     def abandon(self) -> None:
@@ -101,17 +104,24 @@ class Runner:
         if not self._line:
             return
         self._tell_lost(self._reactor.now())
+        self._take_early(self._reactor.now())
         self._send(self._session.due(self._reactor.now()))
         now = self._reactor.now()
-        if self._session.finished(now):
+        if self._session.finished(now) and not self._early:
             self._end(now)
             return
-        when = self._session.next_deadline(now)
+        when = self._next_deadline(now)
         if self._deadline:
             if self._deadline.pending and self._deadline.when == when:
                 return  # Replies must not leave a cancelled deadline each.
             self._deadline.cancel()
         self._deadline = None if when is None else self._reactor.call_at(when, self._advance)
+
+    def _next_deadline(self, now: int) -> int | None:
+        times = [self._early.deadline]
+        if not self._session.finished(now):
+            times.append(self._session.next_deadline(now))
+        return min((when for when in times if when is not None), default=None)
 
     def _end(self, now: int) -> None:
         if self._reporter:
@@ -200,9 +210,20 @@ class Runner:
             return
         if match.t1:
             seen = compare_t1(seen, match.t1)
-        times = timing(seen, match, received.received_at, received.hardware_at)
+        if self._hardware:
+            self._early.put(Reply(seen, match, received.received_at, received.hardware_at, now))
+        else:
+            self._account(seen, match, received.received_at)
+
+    def _take_early(self, now: int) -> None:
+        """Those whose requests' stamps by the NIC are there, or have been waited for long enough."""
+        for reply in self._early.ready(now, self._session.hardware_stamp):
+            self._account(reply.seen, reply.match, reply.received_at, reply.hardware_at)
+
+    def _account(self, seen: Seen, match: Match, received_at: int, hardware_at: int = 0) -> None:
+        times = timing(seen, match, received_at, hardware_at)
         if self._channel.one_way:
-            times = one_way(times, seen, match, received.received_at, self._wall_offset)
+            times = one_way(times, seen, match, received_at, self._wall_offset)
         self._record.arrived(seen, match, times)
         if not self._channel.quiet:
             self._on_event(self._arrived(seen, match, times))

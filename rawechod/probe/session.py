@@ -146,6 +146,11 @@ class Session:
             request.stamp = request.stamp or stamp
             request.hardware_stamp = request.hardware_stamp or hardware_stamp
 
+    def hardware_stamp(self, number: int) -> int:
+        """A request's transmit stamp by the NIC; 0 where it has not come, or the request is forgotten."""
+        request = self._open.get(number)
+        return request.hardware_stamp if request else 0
+
     def lost_sent_at(self, number: int) -> int:
         """When a lost request was sent; 0 where that is forgotten."""
         return self._lost.get(number, 0)

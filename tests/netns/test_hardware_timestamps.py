@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import socket
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from rawechod import config
 from rawechod.link import LOOPBACK_ONLY, LinkMonitor
+from rawechod.packet import batch, timestamps
 from rawechod.packet.hardware import EVERY_FRAME, OFF, Switch
-from rawechod.probe.events import ProbeEvent, Start, Summary
+from rawechod.packet.timestamps import Transmitted
+from rawechod.probe import early, runner
+from rawechod.probe.events import Arrived, ProbeEvent, Start, Summary
 from rawechod.probe.job import INCOMPLETE, Outcome
 from rawechod.probe.prober import Prober, Wish
 from rawechod.reactor import Reactor
@@ -85,6 +91,101 @@ class Here:
         """Give everything back."""
         self.links.close()
         self.reactor.close()
+
+
+class Stamping:
+    """Stands in for a NIC's stamps: those of the kernel by a clock of its own, a request's 1 ns later.
+
+    A request's is told when the next one has left, and so behind its reply; the last one's comes by itself.
+    """
+
+    BEGAN = 1_000_000_000
+
+    def __init__(self, patch: pytest.MonkeyPatch, last: int | None) -> None:
+        self._last = last
+        """None: no request's stamp is ever told."""
+        self._kept: list[Transmitted] = []
+        self._transmitted, self._ancillary = timestamps.transmitted, batch._ancillary
+        patch.setattr(timestamps, "transmitted", self.transmitted)
+        patch.setattr(batch, "_ancillary", self.ancillary)
+
+    def transmitted(self, sock: socket.socket) -> Iterator[Transmitted]:
+        """In place of timestamps.transmitted."""
+        for told in self._transmitted(sock):
+            yield told
+            if self._last is not None:
+                yield from self._kept
+                self._kept = [Transmitted(told.frame, 0, told.kernel - self.BEGAN + 1)]
+                yield from self._kept if told.frame == self._last else ()
+
+    def ancillary(self, controls: bytearray, start: int, used: int) -> tuple[tuple[int, int] | None, int, int]:
+        """In place of batch._ancillary."""
+        tag, received_at, _ = self._ancillary(controls, start, used)
+        return tag, received_at, (received_at or time.time_ns()) - self.BEGAN
+
+
+def probed(host: Host, count: int) -> tuple[list[Arrived], Summary]:
+    """The replies and the summary of a probe from this host that asks for the NIC's stamps."""
+    with host.entered():
+        here = Here(Nic())
+        here.start(target=MAC_B, count=count, interval=2 * MS)
+        here.reactor.run()
+        here.close()
+    (summary,) = here.ended
+    assert isinstance(summary, Summary)
+    return [event for event in here.events if isinstance(event, Arrived)], summary
+
+
+def test_stamps_that_come_behind_the_replies(
+    two_hosts: tuple[Host, Host], responder: Responder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Are waited for: every round trip is between the NIC's, and told in its order."""
+    responder()
+    Stamping(monkeypatch, last=9)
+    monkeypatch.setattr(early, "PATIENCE", 60_000 * MS)
+    replies, summary = probed(two_hosts[0], 10)
+    assert [(reply.seq, reply.hardware_stamped, reply.kernel_stamped) for reply in replies] == [
+        (seq, True, False) for seq in range(1, 11)
+    ]
+    assert (summary.received, summary.timestamps, summary.notes) == (10, "hardware", [])
+
+
+def test_stamps_that_never_come(
+    two_hosts: tuple[Host, Host], responder: Responder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Are not waited for for ever: the replies are timed without them, and a note says so."""
+    responder()
+    Stamping(monkeypatch, last=None)
+    replies, summary = probed(two_hosts[0], 10)
+    assert [(reply.seq, reply.hardware_stamped) for reply in replies] == [(seq, False) for seq in range(1, 11)]
+    assert (summary.received, summary.notes) == (10, [INCOMPLETE])
+
+
+def test_stopped_while_replies_wait(
+    two_hosts: tuple[Host, Host], responder: Responder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have come, so they are received; nobody waits any longer."""
+    responder()
+    Stamping(monkeypatch, last=None)
+    monkeypatch.setattr(early, "PATIENCE", 60_000 * MS)
+    monkeypatch.setattr(runner, "PATIENCE", 60_000 * MS)
+    with two_hosts[0].entered():
+        here = Here(Nic())
+        here.start(target=MAC_B, count=5, interval=2 * MS)
+        waiting = here.prober.jobs[0]._runner._early._waiting
+
+        def stop_if_all_wait() -> None:
+            if len(waiting) == 5:
+                here.prober.stop_all()
+            else:
+                here.reactor.call_at(here.reactor.now() + MS, stop_if_all_wait)
+
+        stop_if_all_wait()
+        here.reactor.run()
+        here.close()
+    (summary,) = here.ended
+    assert isinstance(summary, Summary)
+    assert (summary.sent, summary.received, summary.outstanding) == (5, 5, 0)
 
 
 @pytest.mark.parametrize("target", [MAC_B, None], ids=["named", "searched for"])
