@@ -65,6 +65,7 @@ def main(argv: Sequence[str]) -> int:
     print(
         f"{found['sent']:,} requests in {found['duration_s']:.1f} s: {rate:,.0f} a second, {found['lost']:,} lost"
     )
+    print(f"rtt p50 {found['rtt_ns']['p50'] / 1000:.1f} us, p99 {found['rtt_ns']['p99'] / 1000:.1f} us")
     print(f"goal: {GOAL:,} a second, none lost, each accounted: {'met' if met else 'NOT MET'}")
     if arguments.json:
         arguments.json.write_text(json.dumps({"facts": machine.facts(), "summary": found}, indent=2) + "\n")

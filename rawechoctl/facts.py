@@ -20,8 +20,8 @@ FEW = 10
 STAMPS = {
     "hardware": "by the NIC, sending and receiving",
     "kernel": "by the kernel, sending and receiving",
-    "user": "around the system calls",
-    "mixed": "by the NIC, where asked, or the kernel where it could, else around the system calls",
+    "user": "from the daemon's own time before it sends",
+    "mixed": "by the NIC, where asked, or the kernel where it could, else from the daemon's own time",
 }
 PERCENTILES = {"p50": "p50 (median)", "p90": "p90", "p99": "p99", "p999": "p99.9", "p9999": "p99.99"}
 

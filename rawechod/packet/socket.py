@@ -75,7 +75,6 @@ def ring_for(length: int) -> Ring:
 class Stamps(Enum):
     """Which frames the kernel stamps."""
 
-    NONE = "none"
     RECEIVED = "received"
     """SO_TIMESTAMPNS."""
     BOTH = "both"

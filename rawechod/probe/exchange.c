@@ -7,6 +7,7 @@
 
 /* What came; exchange.py has its layout. */
 struct re_heard {
+	__u64 received_at;
 	__u64 t1, t2, t3;
 	__u32 seq, responder_seq;
 	__u32 clean; /* else it is codec.py's, and nothing else is filled in */
@@ -20,13 +21,13 @@ struct shape {
 	__u32 pdu;
 };
 
-/* exchange.py has the layout of the first two fields. */
+/* exchange.py has the layout of the first three fields. */
 struct re_exchange {
 	struct re_heard heard[BATCH];
+	__u64 t1[BATCH]; /* of the requests that were sent last */
 	struct refusal refused[BATCH];
 	struct batch frames;
-	struct shape request; /* BATCH of them, one behind the other */
-	struct shape reply;   /* without its numbers */
+	struct shape request, reply; /* without their numbers */
 	__u8 tag[RE_TAG_LENGTH];
 	__u8 tagged; /* the kernel will take this tag out of a reply */
 };
@@ -104,6 +105,7 @@ int re_exchange_hear(struct re_exchange *exchange)
 	for (slot = 0; slot < count; slot++) {
 		const struct re_arrival *arrival = &exchange->frames.arrivals[slot];
 
+		exchange->heard[slot].received_at = arrival->received_at;
 		exchange->heard[slot].clean = 0;
 		if (is_clean(exchange, arrival))
 			read_reply(arrival->octets + exchange->reply.pdu, &exchange->heard[slot]);
@@ -119,27 +121,40 @@ void re_exchange_look(const struct re_exchange *exchange, int slot, struct re_ar
 	*out = exchange->frames.arrivals[slot];
 }
 
-/* Send requests with these consecutive numbers, at most BATCH: how many the kernel refused. */
-int re_exchange_send(struct re_exchange *exchange, __u32 first, int count, __u64 t1)
+/* Send a frame: 0 or the errno. */
+static int send_frame(int fd, const __u8 *frame, __u32 length)
+{
+	if (send(fd, frame, length, MSG_DONTWAIT) >= 0)
+		return 0;
+	/* ENETDOWN is possibly left over from before the interface came up. */
+	if (errno == ENETDOWN && send(fd, frame, length, MSG_DONTWAIT) >= 0)
+		return 0;
+	return errno;
+}
+
+/* Send requests with these consecutive numbers, at most BATCH: how many the kernel refused. One by one, for the last
+ * of a batch leaves long after the first, and each tells its own time. With a full queue the rest is refused, too. */
+int re_exchange_send(struct re_exchange *exchange, __u32 first, int count)
 {
 	const struct shape *request = &exchange->request;
-	int index;
+	int index, refusals = 0, error = 0;
 
 	for (index = 0; index < count; index++) {
-		__u8 *frame = request->octets + (size_t)index * request->length;
-
-		put_u32(frame + request->pdu + RE_SEQ_OFFSET, first + (__u32)index);
-		put_u64(frame + request->pdu + RE_T1_OFFSET, t1);
-		exchange->frames.send_vectors[index].iov_base = frame;
-		exchange->frames.send_vectors[index].iov_len = request->length;
+		exchange->t1[index] = clock_ns(CLOCK_REALTIME);
+		put_u32(request->octets + request->pdu + RE_SEQ_OFFSET, first + (__u32)index);
+		put_u64(request->octets + request->pdu + RE_T1_OFFSET, exchange->t1[index]);
+		if (error != EAGAIN)
+			error = send_frame(exchange->frames.fd, request->octets, request->length);
+		if (error)
+			exchange->refused[refusals++] = (struct refusal){.index = index, .error = error};
 	}
-	return batch_send(&exchange->frames, count, exchange->refused);
+	return refusals;
 }
 
 /* Make room for the two shapes; 0 where there is no memory. */
 static int allocate(struct re_exchange *exchange, __u32 request_length, __u32 reply_length)
 {
-	exchange->request.octets = calloc(BATCH, request_length);
+	exchange->request.octets = calloc(1, request_length);
 	exchange->reply.octets = calloc(1, reply_length);
 	return exchange->request.octets && exchange->reply.octets;
 }
@@ -174,13 +189,9 @@ struct re_exchange *re_exchange_new(int fd, __u32 slot_size, __u32 ring_frame_si
 void re_exchange_adopt(struct re_exchange *exchange, const __u8 *request, __u32 request_pdu, const __u8 *reply,
 		       __u32 reply_pdu, __u32 tag)
 {
-	struct shape *out = &exchange->request;
-	int index;
-
-	for (index = 0; index < BATCH; index++)
-		memcpy(out->octets + (size_t)index * out->length, request, out->length);
+	memcpy(exchange->request.octets, request, exchange->request.length);
 	memcpy(exchange->reply.octets, reply, exchange->reply.length);
-	out->pdu = request_pdu;
+	exchange->request.pdu = request_pdu;
 	exchange->reply.pdu = reply_pdu;
 	exchange->tagged = tag != 0;
 	put_u32(exchange->tag, tag);

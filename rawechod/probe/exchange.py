@@ -15,22 +15,20 @@ from rawechod.packet.batch import BATCH, Received
 from rawechod.packet.compiled import Arrival, Refusal
 from rawechod.packet.socket import Options, Ring, Stamps, open_socket, ring_for
 from rawechod.probe.codec import Codec, EchoCodec, Seen, residence
-from rawechod.probe.line import Channel, CodecLine, Heard, Line, read
+from rawechod.probe.line import Channel, CodecLine, Heard, Line, Sent, read
 from rawechod.wire import echo
 
-_HEARD = struct.Struct("=QQQIII4x")
-"""`struct re_heard`: t1, t2, t3, seq, responder_seq, whether the frame is as it should be."""
-_NOT_KEPT = Received(b"", 0, 0, None, 0)
-"""In the place of a frame that nobody needs to look at."""
+_HEARD = struct.Struct("=QQQQIII4x")
+"""`struct re_heard`: received_at, t1, t2, t3, seq, responder_seq, whether the frame is as it should be."""
 
 
 def open_line(ifindex: int, channel: Channel, codec: Codec) -> Line:
     """The quickest line that will do; raises PrivilegeError, InterfaceError."""
     if isinstance(codec, EchoCodec) and not channel.stamped and not channel.any_source and available():
         ring = ring_for(channel.frame_size)
-        options = Options(filter=channel.filter, stamps=Stamps.NONE, ring=ring)
+        options = Options(filter=channel.filter, ring=ring)
         return Exchange(open_socket(ifindex, options), channel.frame_size, codec, ring)
-    stamps = Stamps.BOTH if channel.stamped else Stamps.NONE
+    stamps = Stamps.BOTH if channel.stamped else Stamps.RECEIVED
     sock = open_socket(ifindex, Options(filter=channel.filter, stamps=stamps))
     return CodecLine(sock, channel.frame_size, codec)
 
@@ -38,7 +36,11 @@ def open_line(ifindex: int, channel: Channel, codec: Codec) -> Line:
 class _Shared(ctypes.Structure):
     """The first fields of `struct re_exchange`."""
 
-    _fields_ = (("heard", ctypes.c_uint8 * (_HEARD.size * BATCH)), ("refused", Refusal * BATCH))
+    _fields_ = (
+        ("heard", ctypes.c_uint8 * (_HEARD.size * BATCH)),
+        ("t1", ctypes.c_uint64 * BATCH),
+        ("refused", Refusal * BATCH),
+    )
 
 
 @cache
@@ -51,7 +53,7 @@ def _library() -> ctypes.CDLL | None:
     library.re_exchange_new.argtypes = (ctypes.c_int, u32, u32, u32, u32, u32)
     library.re_exchange_free.argtypes = (address,)
     library.re_exchange_adopt.argtypes = (address, ctypes.c_char_p, u32, ctypes.c_char_p, u32, u32)
-    library.re_exchange_send.argtypes = (address, u32, ctypes.c_int, ctypes.c_uint64)
+    library.re_exchange_send.argtypes = (address, u32, ctypes.c_int)
     library.re_exchange_hear.argtypes = (address,)
     library.re_exchange_look.argtypes = (address, ctypes.c_int, ctypes.POINTER(Arrival))
     return library
@@ -63,7 +65,7 @@ def available() -> bool:
 
 
 class Exchange:
-    """Requests to one responder, without time stamps of the kernel's."""
+    """Requests to one responder, without transmit stamps of the kernel's."""
 
     def __init__(self, sock: socket.socket, frame_size: int, codec: EchoCodec, ring: Ring) -> None:
         """`ring` is what the socket was opened with."""
@@ -79,10 +81,11 @@ class Exchange:
         self._heard = memoryview(self._shared.heard).cast("B")
         self._adopt()
 
-    def send(self, numbers: Sequence[int], wall: int) -> dict[int, int]:
+    def send(self, numbers: Sequence[int]) -> Sent:
         """Send requests."""
-        count = self._library.re_exchange_send(self._exchange, numbers[0] & 0xFFFFFFFF, len(numbers), wall)
-        return {one.index: one.error for one in self._shared.refused[:count]} if count else {}
+        count = self._library.re_exchange_send(self._exchange, numbers[0] & 0xFFFFFFFF, len(numbers))
+        refused = {one.index: one.error for one in self._shared.refused[:count]} if count else {}
+        return Sent(self._shared.t1[: len(numbers)], refused)
 
     def hear(self) -> list[Heard]:
         """What has arrived."""
@@ -90,14 +93,14 @@ class Exchange:
         if count < 0:
             raise OSError(-count, os.strerror(-count))
         src, heard = self._src, []
-        for slot, (t1, t2, t3, seq, responder_seq, clean) in enumerate(
-            _HEARD.iter_unpack(self._heard[: count * _HEARD.size])
-        ):
+        entries = _HEARD.iter_unpack(self._heard[: count * _HEARD.size])
+        for slot, (received_at, t1, t2, t3, seq, responder_seq, clean) in enumerate(entries):
             if clean:
                 seen = Seen(
                     seq, src, residence(t2, t3), None, responder_seq, t2=t2, t3=t3, t1=t1, t1_at=self._t1_at
                 )
-                heard.append(Heard(seen, _NOT_KEPT))
+                # Nobody needs to look at its octets.
+                heard.append(Heard(seen, Received(b"", 0, 0, None, received_at)))
             else:
                 heard.append(self._look(slot))
         return heard

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -40,16 +41,22 @@ class Heard(NamedTuple):
     received: Received
 
 
+class Sent(NamedTuple):
+    """What became of requests."""
+
+    t1: Sequence[int]
+    """Right before each was handed to the kernel, nanoseconds since the epoch."""
+    refused: dict[int, int]
+    """The errnos of those that the kernel did not take, under their places, from 0."""
+
+
 class Line(Protocol):
     """What a runner needs of it."""
 
     socket: socket.socket
 
-    def send(self, numbers: Sequence[int], wall: int) -> dict[int, int]:
-        """Send the requests with these consecutive numbers, at most BATCH; the errno of each that is refused.
-
-        `wall` is now, nanoseconds since the epoch; errnos are under the places of their requests, from 0.
-        """
+    def send(self, numbers: Sequence[int]) -> Sent:
+        """Send the requests with these consecutive numbers, at most BATCH."""
 
     def hear(self) -> list[Heard]:
         """What has arrived, at most BATCH frames. Raises OSError, as recv does."""
@@ -76,10 +83,11 @@ class CodecLine:
         self._sender = BatchSender(sock)
         self._codec = codec
 
-    def send(self, numbers: Sequence[int], wall: int) -> dict[int, int]:
+    def send(self, numbers: Sequence[int]) -> Sent:
         """Send requests."""
-        frames = [self._codec.request(number & 0xFFFFFFFF, wall) for number in numbers]
-        return dict(self._sender.send(frames))
+        t1 = time.time_ns()
+        frames = [self._codec.request(number & 0xFFFFFFFF, t1) for number in numbers]
+        return Sent([t1] * len(numbers), dict(self._sender.send(frames)))
 
     def hear(self) -> list[Heard]:
         """What has arrived."""

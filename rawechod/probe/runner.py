@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import time
 from collections.abc import Callable
 
 from rawechod.packet import timestamps
@@ -54,8 +53,6 @@ class Runner:
             self._reporter = Reporter(reactor, plan.report_every, self._record, self._session, on_event)
         self._deadline: Deadline | None = reactor.call_at(now, self._advance)
         self._line: Line | None = None
-        self._wall_offset = 0
-        """Nanoseconds from the monotonic clock to the epoch, as of the last request."""
         self._stamp_numbers: dict[int, int] = {}
         """Which request the kernel's transmit stamp of this number belongs to."""
         self._next_stamp = 0
@@ -132,14 +129,13 @@ class Runner:
     def _send(self, numbers: list[int]) -> None:
         if not numbers or not self._line:
             return
-        wall, sent_at = time.time_ns(), self._reactor.now()
-        self._wall_offset = wall - sent_at
-        refused = self._line.send(numbers, wall)
-        for index, number in enumerate(numbers):
+        sent_at = self._reactor.now()
+        t1s, refused = self._line.send(numbers)
+        for index, (number, t1) in enumerate(zip(numbers, t1s, strict=True)):
             if index in refused:
-                self._lose(number, sent_at, errno.errorcode.get(refused[index], str(refused[index])))
+                self._lose(number, t1, errno.errorcode.get(refused[index], str(refused[index])))
                 continue
-            self._session.sent_at(number, sent_at, wall)
+            self._session.sent_at(number, sent_at, t1)
             if self._channel.stamped:
                 self._stamp_numbers[self._next_stamp] = number
                 # A driver that gives no stamps must not make this grow.
@@ -167,12 +163,12 @@ class Runner:
 
     def _tell_lost(self, now: int) -> None:
         for number in self._session.timed_out(now):
-            self._lose(number, self._session.lost_sent_at(number))
+            self._lose(number, self._session.lost_t1(number))
 
-    def _lose(self, number: int, sent_at: int, error: str = "") -> None:
+    def _lose(self, number: int, t1: int, error: str = "") -> None:
         self._record.lose(number, error)
         if not self._channel.quiet:
-            self._on_event(Lost(number & 0xFFFFFFFF, error, self._wall_offset + sent_at))
+            self._on_event(Lost(number & 0xFFFFFFFF, error, t1))
 
     def _readable(self, events: int) -> None:
         if self._channel.stamped or events & ERROR:
@@ -223,7 +219,7 @@ class Runner:
     def _account(self, seen: Seen, match: Match, received_at: int, hardware_at: int = 0) -> None:
         times = timing(seen, match, received_at, hardware_at)
         if self._channel.one_way:
-            times = one_way(times, seen, match, received_at, self._wall_offset)
+            times = one_way(times, seen, match, received_at)
         self._record.arrived(seen, match, times)
         if not self._channel.quiet:
             self._on_event(self._arrived(seen, match, times))
@@ -237,7 +233,7 @@ class Runner:
             residence_ns=times.residence,
             reordered=match.reordered,
             corrupted=seen.corrupted_at is not None,
-            sent_at_ns=self._wall_offset + match.sent_at if match.sent_at else 0,
+            sent_at_ns=match.t1,
             kernel_stamped=times.kernel_stamped,
             hardware_stamped=times.hardware_stamped,
             corrupted_at=seen.corrupted_at,

@@ -58,21 +58,19 @@ class Match(NamedTuple):
     reordered: bool
     first: bool
     """Nobody had answered this request yet."""
-    sent_at: int = 0
-    """0 where the request is forgotten."""
+    t1: int = 0
+    """What the request was sent with; 0 where it is forgotten."""
     stamp: int = 0
     """Its transmit stamp, on whatever clock it was told; 0 = none."""
     hardware_stamp: int = 0
     """The same by the NIC, on the NIC's clock."""
-    t1: int = 0
-    """What it was sent with; 0 where the request is forgotten."""
 
 
 @dataclass(slots=True)
 class _Request:
     sent_at: int
+    t1: int
     stamp: int = 0
-    t1: int = 0
     hardware_stamp: int = 0
     answered_by: tuple[bytes, ...] = ()
 
@@ -89,7 +87,7 @@ class Session:
         self._open: OrderedDict[int, _Request] = OrderedDict()
         """Sent less than the timeout ago, answered or not: duplicates and further responders still match."""
         self._unanswered = 0
-        self._lost: OrderedDict[int, int] = OrderedDict()
+        self._lost: OrderedDict[int, _Request] = OrderedDict()
         self._highest: dict[bytes, int] = {}
 
     @property
@@ -136,7 +134,7 @@ class Session:
 
     def sent_at(self, number: int, when: int, t1: int = 0) -> None:
         """A request left, with this t1. One that could not is never told: it is the caller's to count as lost."""
-        self._open[number] = _Request(when, t1=t1)
+        self._open[number] = _Request(when, t1)
         self._unanswered += 1
 
     def stamped(self, number: int, stamp: int, hardware_stamp: int = 0) -> None:
@@ -151,9 +149,10 @@ class Session:
         request = self._open.get(number)
         return request.hardware_stamp if request else 0
 
-    def lost_sent_at(self, number: int) -> int:
-        """When a lost request was sent; 0 where that is forgotten."""
-        return self._lost.get(number, 0)
+    def lost_t1(self, number: int) -> int:
+        """What a lost request was sent with; 0 where that is forgotten."""
+        request = self._lost.get(number)
+        return request.t1 if request else 0
 
     def timed_out(self, now: int) -> list[int]:
         """Numbers of the requests that are lost as of now."""
@@ -165,7 +164,7 @@ class Session:
             del self._open[number]
             if not request.answered_by:
                 lost.append(number)
-                self._lost[number] = request.sent_at
+                self._lost[number] = request
                 self._unanswered -= 1
         while len(self._lost) > MOST_LOST_KEPT:
             self._lost.popitem(last=False)
@@ -179,7 +178,7 @@ class Session:
         request = self._open.get(number)
         if request is None:
             return self._too_late(number, now)
-        told = (request.sent_at, request.stamp, request.hardware_stamp, request.t1)
+        told = (request.t1, request.stamp, request.hardware_stamp)
         rtt = now - request.sent_at
         if responder in request.answered_by:
             return Match(Verdict.DUPLICATE, number, rtt, False, False, *told)
@@ -190,9 +189,9 @@ class Session:
         return Match(Verdict.REPLY, number, rtt, self._reordered(number, responder), first, *told)
 
     def _too_late(self, number: int, now: int) -> Match:
-        sent_at = self._lost.get(number)
-        if sent_at is not None:
-            return Match(Verdict.LATE, number, now - sent_at, False, False, sent_at)
+        request = self._lost.get(number)
+        if request:
+            return Match(Verdict.LATE, number, now - request.sent_at, False, False, request.t1)
         # The request was answered in time; a group's other members may still be slow.
         verdict = Verdict.LATE if self._plan.group else Verdict.DUPLICATE
         return Match(verdict, number, 0, False, False)

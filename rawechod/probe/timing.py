@@ -1,9 +1,9 @@
 """From a reply's stamps to its times. PURE.
 
 initiator                    responder
-match.stamp, sent_at  ---->  t2
-                             |  residence
-received_at, now      <----  t3
+match.t1, stamp   ---->  t2
+                         |  residence
+received_at, now  <----  t3
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def timing(seen: Seen, match: Match, received_at: int, hardware_at: int = 0) -> 
     """The round trip, between the NIC's stamps, else the kernel's, where both are there and make sense.
 
     They make sense within the bracket that we measured ourselves, before sending and after receiving, on a
-    clock that never steps; so does a residence within the round trip.
+    clock that never steps; so does a residence within the round trip. Without a transmit stamp it begins with
+    t1, and where that makes no sense it is the bracket.
     """
     hardware = _fits(match.hardware_stamp, hardware_at, match.rtt)
     kernel = not hardware and _fits(match.stamp, received_at, match.rtt)
@@ -46,6 +47,8 @@ def timing(seen: Seen, match: Match, received_at: int, hardware_at: int = 0) -> 
         rtt = hardware_at - match.hardware_stamp
     elif kernel:
         rtt = received_at - match.stamp
+    elif _fits(match.t1, received_at, match.rtt):
+        rtt = received_at - match.t1
     residence = seen.residence if seen.residence <= rtt else 0
     return Timing(rtt - residence, residence, kernel, hardware_stamped=hardware)
 
@@ -55,16 +58,15 @@ def _fits(left: int, came: int, bracket: int) -> bool:
     return bool(left and came) and 0 <= came - left <= bracket
 
 
-def one_way(given: Timing, seen: Seen, match: Match, received_at: int, wall_offset: int) -> Timing:
-    """The same with the one-way delays; `wall_offset` is from the monotonic clock to the epoch.
+def one_way(given: Timing, seen: Seen, match: Match, received_at: int) -> Timing:
+    """The same with the one-way delays.
 
     The NIC's stamps are of no use here: nobody knows how far its clock is from the responder's.
     """
-    if not (seen.t2 and seen.t3 and match.sent_at):
+    if not (seen.t2 and seen.t3 and match.t1):
         return given
-    stamped = _fits(match.stamp, received_at, match.rtt)
-    left = match.stamp if stamped else match.sent_at + wall_offset
-    came = received_at if stamped else match.sent_at + match.rtt + wall_offset
+    left = match.stamp if _fits(match.stamp, received_at, match.rtt) else match.t1
+    came = received_at if _fits(left, received_at, match.rtt) else match.t1 + match.rtt
     forward, backward = seen.t2 - left, came - seen.t3
     if max(abs(forward), abs(backward)) > MOST_APART:
         return given

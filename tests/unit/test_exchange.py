@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -35,6 +36,7 @@ class Lines(NamedTuple):
     plain: Line
     far_quick: socket.socket
     far_plain: socket.socket
+    request: bytes
 
     def hear(self, octets: bytes) -> tuple[object, object]:
         """What each says of a frame."""
@@ -55,7 +57,8 @@ def lines(ethertype: int = EX1, tags: tuple[ethernet.Tag, ...] = ()) -> Iterator
     assert exchange.available(), "`make setup` builds it"
     with datagrams.pair() as (near, far), datagrams.pair() as (other_near, other_far):
         quick = Exchange(near, ROOM, codec(ethertype, tags), NO_RING)
-        yield Lines(quick, CodecLine(other_near, ROOM, codec(ethertype, tags)), far, other_far)
+        plain = CodecLine(other_near, ROOM, codec(ethertype, tags))
+        yield Lines(quick, plain, far, other_far, codec(ethertype, tags).request(0, 0))
         quick.close()
 
 
@@ -77,14 +80,25 @@ def replies(ethertype: int, tags: tuple[ethernet.Tag, ...]) -> list[bytes]:
     return [echo.encode_frame(header, pdu) for pdu in pdus]
 
 
+def without_numbers(octets: bytes) -> bytes:
+    """A request's frame with zeros in the place of seq and t1."""
+    at = echo.decode_frame(octets).offset
+    return octets[: at + 8] + bytes(4) + octets[at + 12 : at + 16] + bytes(8) + octets[at + 24 :]
+
+
 def test_requests_are_the_same(both: Lines) -> None:
-    """Octet for octet, numbers that wrap included."""
+    """Octet for octet but for the time, numbers that wrap included."""
     numbers = range(2**32 - 2, 2**32 + 3)
-    assert both.quick.send(numbers, WALL) == both.plain.send(numbers, WALL) == {}
-    sent = datagrams.waiting(both.far_quick)
-    assert sent == datagrams.waiting(both.far_plain)
-    assert [echo.decode_frame(octets).pdu.seq for octets in sent] == [2**32 - 2, 2**32 - 1, 0, 1, 2]
-    assert {echo.decode_frame(octets).pdu.t1 for octets in sent} == {WALL}
+    for line, far in ((both.quick, both.far_quick), (both.plain, both.far_plain)):
+        before = time.time_ns()
+        t1s, refused = line.send(numbers)
+        after = time.time_ns()
+        assert refused == {}
+        sent = datagrams.waiting(far)
+        assert [echo.decode_frame(octets).pdu.seq for octets in sent] == [2**32 - 2, 2**32 - 1, 0, 1, 2]
+        assert [echo.decode_frame(octets).pdu.t1 for octets in sent] == list(t1s)
+        assert before <= t1s[0] <= t1s[-1] <= after
+        assert {without_numbers(octets) for octets in sent} == {without_numbers(both.request)}
 
 
 @pytest.mark.parametrize("kind", KINDS[:2], ids=str)
@@ -124,10 +138,10 @@ def test_another_address(both: Lines) -> None:
     """Requests leave from the interface's new MAC, and replies to it are good ones."""
     for line in (both.quick, both.plain):
         line.readdress(OTHER)
-        assert line.send([1], WALL) == {}
-    (octets,) = datagrams.waiting(both.far_quick)
-    assert [octets] == datagrams.waiting(both.far_plain)
-    assert octets[6:12] == OTHER
+        assert line.send([1]).refused == {}
+    for far in (both.far_quick, both.far_plain):
+        (octets,) = datagrams.waiting(far)
+        assert octets[6:12] == OTHER
     quick, plain = both.hear(replies(EX1, ())[0])
     assert quick == plain
 
@@ -136,8 +150,8 @@ def test_refused_requests(both: Lines) -> None:
     """With nobody at the far end each line tells the kernel's refusals, each at its place."""
     both.far_quick.close()
     both.far_plain.close()
-    refused = both.quick.send([1, 2, 3], WALL)
-    assert refused == both.plain.send([1, 2, 3], WALL)
+    refused = both.quick.send([1, 2, 3]).refused
+    assert refused == both.plain.send([1, 2, 3]).refused
     assert set(refused) == {0, 1, 2}
     assert set(refused.values()) <= {errno.ECONNREFUSED, errno.EPIPE, errno.ENOTCONN, errno.ECONNRESET}
 
@@ -146,7 +160,7 @@ def test_a_full_queue(both: Lines) -> None:
     """What finds it full is refused, from there to the end of the batch."""
     batch = range(1, 65)
     for line in (both.quick, both.plain):
-        while not (refused := line.send(batch, WALL)):
+        while not (refused := line.send(batch).refused):
             pass
         assert set(refused.values()) == {errno.EAGAIN}
         assert list(refused) == list(range(min(refused), 64))

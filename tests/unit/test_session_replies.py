@@ -13,6 +13,8 @@ from rawechod.probe.session import MOST_RESPONDERS, Match, Plan, Session, Verdic
 
 MS = 1_000_000
 SECOND = 1000 * MS
+T1 = 1_800_000_000 * SECOND
+"""The system's time when the monotonic clock is at 0."""
 A, B, C = (bytes([2, 0, 0, 0, 0, last]) for last in (1, 2, 3))
 REPLY, DUPLICATE, LATE = Verdict.REPLY, Verdict.DUPLICATE, Verdict.LATE
 
@@ -22,7 +24,7 @@ def started(sent: int, group: bool = False, timeout: int = SECOND) -> Session:
     session = Session(Plan(0, MS, timeout, group=group), 0)
     for number in range(sent):
         for due in session.due(number * MS):
-            session.sent_at(due, number * MS)
+            session.sent_at(due, number * MS, T1 + number * MS)
     assert session.sent == sent
     return session
 
@@ -38,7 +40,7 @@ def arrive(session: Session, seq: int, now: int, responder: bytes = A) -> Match:
 def test_reply() -> None:
     """Its number, its time, and that it is the first."""
     session = started(3)
-    assert arrive(session, 2, 5 * MS) == Match(REPLY, 2, 4 * MS, False, True, sent_at=1 * MS)
+    assert arrive(session, 2, 5 * MS) == Match(REPLY, 2, 4 * MS, False, True, t1=T1 + MS)
     assert session.outstanding == 2
 
 
@@ -48,7 +50,7 @@ def test_duplicates() -> None:
     verdicts = [arrive(session, 1, 5 * MS).verdict for _ in range(3)]
     assert verdicts == [REPLY, DUPLICATE, DUPLICATE]
     assert session.outstanding == 0
-    assert arrive(session, 1, 9 * MS) == Match(DUPLICATE, 1, 9 * MS, False, False, sent_at=0)
+    assert arrive(session, 1, 9 * MS) == Match(DUPLICATE, 1, 9 * MS, False, False, t1=T1)
 
 
 def test_duplicate_after_the_timeout() -> None:
@@ -97,7 +99,7 @@ def test_late_is_lost_already() -> None:
     assert session.timed_out(11 * MS) == [1, 2]
     assert session.outstanding == 0
     for now in (12 * MS, 15 * MS):
-        assert arrive(session, 2, now) == Match(LATE, 2, now - MS, False, False, sent_at=MS)
+        assert arrive(session, 2, now) == Match(LATE, 2, now - MS, False, False, t1=T1 + MS)
     assert session.outstanding == 0
 
 

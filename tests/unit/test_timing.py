@@ -8,9 +8,9 @@ from rawechod.probe.codec import Seen
 from rawechod.probe.session import Match, Verdict
 from rawechod.probe.timing import Timing, one_way, timing
 
-SENT, OFFSET = 5_000, 1_000_000
-"""On the monotonic clock, and from it to the epoch."""
-STAMP = SENT + OFFSET + 10
+T1 = 1_005_000
+"""When the request was handed to the kernel, by the system's clock."""
+STAMP = T1 + 10
 MAC = bytes.fromhex("02000000000b")
 
 
@@ -20,8 +20,8 @@ def seen(residence: int = 0, t2: int = 0, t3: int = 0) -> Seen:
 
 
 def match(stamp: int = STAMP, hardware_stamp: int = 0) -> Match:
-    """Sent at SENT, received 100 ns later by our own clock."""
-    return Match(Verdict.REPLY, 1, 100, False, True, SENT, stamp, hardware_stamp)
+    """Sent at T1, received 100 ns later by our own clock."""
+    return Match(Verdict.REPLY, 1, 100, False, True, T1, stamp, hardware_stamp)
 
 
 @pytest.mark.parametrize(
@@ -30,10 +30,12 @@ def match(stamp: int = STAMP, hardware_stamp: int = 0) -> Match:
         (STAMP, STAMP + 60, 60, True),
         (STAMP, STAMP, 0, True),
         (STAMP, STAMP + 100, 100, True),
-        (0, STAMP + 60, 100, False),
+        # Without a transmit stamp, or one that makes sense, from t1 on.
+        (0, STAMP + 60, 70, False),
+        (STAMP, STAMP - 1, 9, False),
         (STAMP, 0, 100, False),
         # A clock that was stepped back, one that was stepped forward, a nonsense stamp.
-        (STAMP, STAMP - 1, 100, False),
+        (STAMP, T1 - 1, 100, False),
         (STAMP, STAMP + 101, 100, False),
         (STAMP, STAMP + 278_000_000, 100, False),
     ],
@@ -85,42 +87,42 @@ def test_residence(residence: int, rtt: int, told: int) -> None:
 def test_one_way_between_kernel_stamps() -> None:
     """There by t2 and the transmit stamp, back by the receive stamp and t3."""
     reply, found, came = seen(20, t2=STAMP + 30, t3=STAMP + 50), match(), STAMP + 60
-    times = one_way(timing(reply, found, came), reply, found, came, OFFSET)
+    times = one_way(timing(reply, found, came), reply, found, came)
     assert (times.forward, times.backward) == (30, 10)
 
 
 def test_one_way_beside_stamps_of_hardware() -> None:
     """The NIC's clock is another one: its stamps are for the round trip, the kernel's for the ways."""
     reply, found, came = seen(20, t2=STAMP + 30, t3=STAMP + 50), match(hardware_stamp=NIC), STAMP + 60
-    times = one_way(timing(reply, found, came, NIC + 42), reply, found, came, OFFSET)
+    times = one_way(timing(reply, found, came, NIC + 42), reply, found, came)
     assert (times.rtt, times.forward, times.backward, times.hardware_stamped) == (22, 30, 10, True)
 
 
 def test_one_way_of_clocks_that_disagree() -> None:
     """Nothing is hidden: one of them is negative."""
     reply, found, came = seen(20, t2=STAMP - 1000, t3=STAMP - 980), match(), STAMP + 60
-    times = one_way(timing(reply, found, came), reply, found, came, OFFSET)
+    times = one_way(timing(reply, found, came), reply, found, came)
     assert (times.forward, times.backward) == (-1000, 1040)
 
 
 def test_one_way_without_kernel_stamps() -> None:
     """Our own times stand in."""
-    reply, found = seen(20, t2=SENT + OFFSET + 30, t3=SENT + OFFSET + 50), match(0)
-    times = one_way(timing(reply, found, 0), reply, found, 0, OFFSET)
+    reply, found = seen(20, t2=T1 + 30, t3=T1 + 50), match(0)
+    times = one_way(timing(reply, found, 0), reply, found, 0)
     assert (times.forward, times.backward) == (30, 50)
 
 
 @pytest.mark.parametrize("stamp", [1, 2**64 - 1])
 def test_one_way_of_no_clock(stamp: int) -> None:
     """Nonsense stamps tell nothing, and never a number that JSON's readers can't hold."""
-    now = 1_800_000_000 * 10**9
-    reply, found = seen(0, t2=stamp, t3=stamp), match(0)._replace(sent_at=now)
-    times = one_way(timing(reply, found, 0), reply, found, 0, 2 * now)
+    now = 4 * 10**18
+    reply, found = seen(0, t2=stamp, t3=stamp), match(0)._replace(t1=now)
+    times = one_way(timing(reply, found, 0), reply, found, 0)
     assert (times.forward, times.backward) == (None, None)
 
 
 def test_no_one_way_without_the_responders_stamps() -> None:
     """A responder that does not stamp tells no direction."""
     found = match()
-    times = one_way(timing(seen(), found, STAMP + 60), seen(), found, STAMP + 60, OFFSET)
+    times = one_way(timing(seen(), found, STAMP + 60), seen(), found, STAMP + 60)
     assert (times.forward, times.backward) == (None, None)
