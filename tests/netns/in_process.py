@@ -26,7 +26,7 @@ def listening(host: Host, **settings: Any) -> Iterator[Listener]:
     reactor.register(links.fileno(), links.read)
     told, tell = os.pipe()
     reactor.register(told, lambda _events: reactor.stop())
-    thread = threading.Thread(target=reactor.run)
+    thread = threading.Thread(target=_run, args=(reactor, host))
     thread.start()
     try:
         yield listener
@@ -38,3 +38,8 @@ def listening(host: Host, **settings: Any) -> Iterator[Listener]:
         reactor.close()
         os.close(told)
         os.close(tell)
+
+
+def _run(reactor: Reactor, host: Host) -> None:
+    with host.entered():
+        reactor.run()
