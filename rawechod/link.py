@@ -164,8 +164,8 @@ def decode_link(body: bytes) -> Link | None:
     family, device_type, ifindex, flags, _ = _LINK.unpack_from(body)
     if family != socket.AF_UNSPEC:
         return None
-    attributes = dict(_attributes(body[_LINK.size :]))
-    info = dict(_attributes(attributes.get(IFLA_LINKINFO, b"")))
+    attributes = dict(read_attributes(body[_LINK.size :]))
+    info = dict(read_attributes(attributes.get(IFLA_LINKINFO, b"")))
     mac = attributes.get(IFLA_ADDRESS, b"")
     return Link(
         ifindex=ifindex,
@@ -190,7 +190,8 @@ def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
         data = data[(length + 3) & ~3 :]
 
 
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+def read_attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Netlink attributes: types and values."""
     while len(data) >= _ATTRIBUTE.size:
         length, kind = _ATTRIBUTE.unpack_from(data)
         if length < _ATTRIBUTE.size:

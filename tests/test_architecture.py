@@ -41,6 +41,7 @@ ROOMS = (
         "rawechod.probe.early",
     ),
     ("rawechod.packet", "rawechod.reactor", "rawechod.journal", "rawechod.systemd", "rawechod.link"),
+    ("rawechod.driver",),
     ("rawechod.config", "rawechod.config_problems"),
     ("rawechod.echo.constants", "rawechod.echo.native"),
     (
@@ -87,6 +88,7 @@ SHARED = {"rawechod.control.varlink", "rawechod.durations"}
 SHARED |= {"rawechod.probe.histogram", "rawechod.probe.statistics"}
 IMPURE = {"socket", "time", "select", "logging", "structlog", "systemd", "os", "signal", "threading", "random"}
 IMPURE |= {"rawechod.journal", "rawechod.reactor", "rawechod.systemd", "rawechod.link", "rawechod.packet"}
+IMPURE |= {"rawechod.driver"}
 
 
 def _module(path: Path) -> str:
