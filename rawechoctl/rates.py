@@ -58,7 +58,7 @@ def _row(before: Parameters, after: Parameters, seconds: float) -> Row:
     return Row(
         after,
         (after["received"] - before.get("received", 0)) / seconds,
-        (after["replied"] - before.get("replied", 0)) / seconds,
+        max(after["replied"] - before.get("replied", 0), 0) / seconds,  # native XDP may have claimed too many
         {
             reason: (count - before.get("dropped", {}).get(reason, 0)) / seconds
             for reason, count in after["dropped"].items()

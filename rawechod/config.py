@@ -122,6 +122,13 @@ class Echo(Table):
         "unit's drop-in ebpf.conf, and a tcpdump here does not see what it answers). `auto` takes `ebpf` where "
         "that is permitted, else `epoll`.",
     )
+    xdp: Literal["auto", "native", "generic"] = Field(
+        "auto",
+        description="Where the ebpf engine's program runs: in the driver (`native`), or behind it (`generic`). "
+        "`native` gives way to `generic` where the driver refuses it, and once its counters tell that answers "
+        "don't leave; many NICs interrupt the link to attach it. `auto` tries it with tun and virtio_net alone, "
+        "which don't.",
+    )
     spin: Spin = Field(
         0,
         description="The epoll engine does not sleep for so long after a frame, such as `50us`: the next one is "

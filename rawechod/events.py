@@ -78,6 +78,18 @@ ENGINE_FALLBACK = Event(
     "unit's drop-in: /usr/share/rawecho/ebpf.conf says how. Where another XDP program is attached to the\n"
     'interface (`ip link show {interface}`), one of the two has to go. `engine = "epoll"` ends the message.',
 )
+XDP_ON_TRIAL = Event("xdp_on_trial", "info", "{interface}: native XDP, on trial over its first answers")
+XDP_PROVED = Event("xdp_proved", "info", "{interface}: native XDP stays: its answers do leave")
+XDP_FALLBACK = Event(
+    "xdp_fallback",
+    "warning",
+    "{interface}: XDP in generic mode, for native is no use: {problem}",
+    "2b7f9d5c1a6e4c0f8a4e0a7d3c5b9e0f",
+    "Everything is answered in the kernel, a little later than in the driver. On a veth, native answers leave\n"
+    "only while the peer has a native XDP program. Where VLAN tags are the problem, `ethtool -K {interface}\n"
+    'rxvlan off` leaves them in the frames; `systemctl reload rawechod` tries again. `xdp = "generic"` ends\n'
+    "the message.",
+)
 LOOPBACK_ARMED = Event(
     "loopback_armed",
     "notice",

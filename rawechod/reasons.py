@@ -32,7 +32,7 @@ class DropReason(Enum):
     RATE_LIMIT = "rate_limit", "above the listener's `rate_limit`"
     PEER_RATE_LIMIT = "peer_rate_limit", "above `peer_rate_limit` for its source"
     STORM = "storm", "loopback: the peer is a loopback too, or one of more than can be watched"
-    TRANSMIT_ERROR = "transmit_error", "the kernel refused the reply; `transmit_errors` has the errno"
+    TRANSMIT_ERROR = "transmit_error", "the kernel refused the reply; `transmit_errors` has the errno, or `XDP_TX`"
 
 
 class MalformedFrameError(Exception):

@@ -23,6 +23,7 @@ ROOMS = (
     (
         "rawechod.echo.limiter",
         "rawechod.echo.counters",
+        "rawechod.echo.trial",
         "rawechod.echo.breaker",
         "rawechod.probe.histogram",
         "rawechod.probe.statistics",
@@ -46,6 +47,7 @@ ROOMS = (
     ("rawechod.echo.constants", "rawechod.echo.native"),
     (
         "rawechod.echo.bpf",
+        "rawechod.echo.attachment",
         "rawechod.echo.accelerator",
         "rawechod.echo.kernel_engine",
         "rawechod.echo.engines",
@@ -75,7 +77,7 @@ ROOMS = (
 PURE = (
     *("rawechod.wire", "rawechod.wire.ethernet", "rawechod.wire.eapol", "rawechod.wire.echo"),
     *("rawechod.echo.reflector", "rawechod.echo.hello", "rawechod.echo.limiter", "rawechod.echo.counters"),
-    *("rawechod.echo.loopback", "rawechod.echo.breaker"),
+    *("rawechod.echo.loopback", "rawechod.echo.breaker", "rawechod.echo.trial"),
     *("rawechod.probe.session", "rawechod.probe.statistics", "rawechod.probe.histogram"),
     *("rawechod.probe.record", "rawechod.probe.codec", "rawechod.probe.events"),
     *("rawechod.probe.losses", "rawechod.probe.vlan", "rawechod.probe.timing", "rawechod.probe.early"),

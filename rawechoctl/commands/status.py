@@ -40,12 +40,16 @@ def _arming(listener: Parameters) -> str:
     return f" ({armed if listener['armed'] else 'not armed'})"
 
 
+def _xdp(listener: Parameters) -> str:
+    return f", XDP {listener['xdp']}" if listener["xdp"] else ""
+
+
 def _listener(listener: Parameters, out: Output) -> None:
     state = out.painted(listener["state"], COLOURS[listener["state"]])
     about = [state, listener["ethertype"]]
     if listener["mac"]:
         about += [listener["mac"], f"MTU {listener['mtu']}"]
-    about += [f"mode {listener['mode']}{_arming(listener)}", f"engine {listener['engine']}"]
+    about += [f"mode {listener['mode']}{_arming(listener)}", f"engine {listener['engine']}{_xdp(listener)}"]
     out.line(f"\n{out.painted(listener['interface'], output.BOLD)}: {', '.join(about)}")
     dropped = sum(listener["dropped"].values())
     reasons = f" ({render.drops(listener)})" if dropped else ""

@@ -7,14 +7,21 @@ import errno
 import os
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from rawechod.errors import InterfaceError
 
 LIBRARY = "libbpf.so.1"
 ATTACH_TYPE_XDP = 37
-XDP_FLAGS_SKB_MODE = 1 << 1
+XDP_FLAGS_SKB_MODE, XDP_FLAGS_DRV_MODE = 1 << 1, 1 << 2
+BPF_F_XDP_DEV_BOUND_ONLY = 1 << 6
 ANY = 0
 _LINK_OPTIONS_SIZE = 16
+_HINTS = {
+    errno.EBUSY: ": another XDP program is attached",
+    errno.EEXIST: ": another XDP program is attached",
+    errno.ERANGE: " in native mode: its MTU is too large",
+}
 
 _p, _i, _u32, _u64, _s = ctypes.c_void_p, ctypes.c_int, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_char_p
 _SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
@@ -26,6 +33,9 @@ _SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "bpf_object__find_program_by_name": (_p, (_p, _s)),
     "bpf_object__find_map_fd_by_name": (_i, (_p, _s)),
     "bpf_program__fd": (_i, (_p,)),
+    "bpf_program__set_autoload": (_i, (_p, ctypes.c_bool)),
+    "bpf_program__set_flags": (_i, (_p, _u32)),
+    "bpf_program__set_ifindex": (None, (_p, _u32)),
     "bpf_map_update_elem": (_i, (_i, _p, _p, _u64)),
     "bpf_map_lookup_elem": (_i, (_i, _p, _p)),
     "bpf_map_delete_elem": (_i, (_i, _p)),
@@ -58,10 +68,17 @@ def library() -> ctypes.CDLL | None:
     return found
 
 
-class Program:
-    """A loaded object with one program."""
+class Bound(NamedTuple):
+    """A further program of an object, for native mode: what it may ask the driver depends on which one it is."""
 
-    def __init__(self, path: Path, name: str) -> None:
+    name: str
+    ifindex: int
+
+
+class Program:
+    """A loaded object with one program, or two that share its maps."""
+
+    def __init__(self, path: Path, name: str, bound: Bound | None = None) -> None:
         """Raises InterfaceError, with what the kernel says; UnavailableError where it would refuse any."""
         found = library()
         if found is None:
@@ -70,6 +87,8 @@ class Program:
         self._object = found.bpf_object__open_file(str(path).encode(), None)
         if not self._object:
             raise InterfaceError(f"{path.name}: {os.strerror(ctypes.get_errno())}")
+        if bound:
+            self._bind(bound)
         if code := found.bpf_object__load(self._object):
             self.close()
             if -code == errno.EPERM:
@@ -77,7 +96,19 @@ class Program:
                     "eBPF takes CAP_BPF and CAP_NET_ADMIN: install the unit's drop-in ebpf.conf"
                 )
             raise InterfaceError(f"the kernel does not load the eBPF program ({os.strerror(-code)})")
-        self.fd: int = found.bpf_program__fd(found.bpf_object__find_program_by_name(self._object, name.encode()))
+        self.fd: int = found.bpf_program__fd(self._find(name))
+        self.bound_fd: int | None = found.bpf_program__fd(self._find(bound.name)) if bound else None
+
+    def _find(self, name: str) -> int:
+        found: int = self._library.bpf_object__find_program_by_name(self._object, name.encode())
+        return found
+
+    def _bind(self, bound: Bound) -> None:
+        """Have it loaded too."""
+        program = self._find(bound.name)
+        self._library.bpf_program__set_autoload(program, True)
+        self._library.bpf_program__set_ifindex(program, bound.ifindex)
+        self._library.bpf_program__set_flags(program, BPF_F_XDP_DEV_BOUND_ONLY)
 
     def close(self) -> None:
         """Unload; a link that is still open keeps the program."""
@@ -87,15 +118,16 @@ class Program:
         """A map of the object."""
         return Map(self._library, self._library.bpf_object__find_map_fd_by_name(self._object, name.encode()))
 
-    def attach(self, ifindex: int) -> int:
-        """Run it on an interface, in generic mode, until the returned descriptor is closed.
+    def attach(self, ifindex: int, *, native: bool = False) -> int:
+        """Run it on an interface, the bound one in native mode, until the returned descriptor is closed.
 
         The kernel closes it when we die, however we die. Raises InterfaceError.
         """
-        options = _LinkOptions(_LINK_OPTIONS_SIZE, XDP_FLAGS_SKB_MODE)
-        link: int = self._library.bpf_link_create(self.fd, ifindex, ATTACH_TYPE_XDP, ctypes.byref(options))
+        flags, fd = (XDP_FLAGS_DRV_MODE, self.bound_fd) if native else (XDP_FLAGS_SKB_MODE, self.fd)
+        options = _LinkOptions(_LINK_OPTIONS_SIZE, flags)
+        link: int = self._library.bpf_link_create(fd, ifindex, ATTACH_TYPE_XDP, ctypes.byref(options))
         if link < 0:
-            hint = ": another XDP program is attached" if -link in (errno.EBUSY, errno.EEXIST) else ""
+            hint = _HINTS.get(-link, "")
             raise InterfaceError(f"the interface takes no XDP program{hint} ({os.strerror(-link)})")
         return link
 
@@ -105,16 +137,16 @@ class Map:
 
     def __init__(self, found: ctypes.CDLL, fd: int) -> None:
         self._library = found
-        self._fd = fd
+        self.fd = fd
 
     def update(self, key: bytes, value: bytes) -> bool:
         """Set a value; False where the map is full."""
-        return not self._library.bpf_map_update_elem(self._fd, key, value, ANY)
+        return not self._library.bpf_map_update_elem(self.fd, key, value, ANY)
 
     def lookup(self, key: bytes, size: int) -> bytes | None:
         """The value, of `size` octets, None where there is none."""
         value = ctypes.create_string_buffer(size)
-        return None if self._library.bpf_map_lookup_elem(self._fd, key, value) else value.raw
+        return None if self._library.bpf_map_lookup_elem(self.fd, key, value) else value.raw
 
     def lookup_sum(self, key: bytes) -> int:
         """The sum over all CPUs of a 64-bit value."""
@@ -123,7 +155,7 @@ class Map:
 
     def delete(self, key: bytes) -> None:
         """Remove an entry, if it is there."""
-        self._library.bpf_map_delete_elem(self._fd, key)
+        self._library.bpf_map_delete_elem(self.fd, key)
 
     def keys(self, size: int, most: int, after: bytes | None = None) -> list[bytes]:
         """At most so many keys, of `size` octets, behind `after`: from the start where that is gone."""
@@ -131,7 +163,7 @@ class Map:
         following = ctypes.create_string_buffer(size)
         while len(found) < most:
             last = found[-1] if found else after
-            if self._library.bpf_map_get_next_key(self._fd, last, following):
+            if self._library.bpf_map_get_next_key(self.fd, last, following):
                 break
             found.append(following.raw)
         return found

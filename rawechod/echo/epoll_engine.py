@@ -43,6 +43,8 @@ class Duty(NamedTuple):
     """Loopback mode's."""
     spin: int = 0
     """How long not to sleep after a frame, nanoseconds."""
+    xdp: str = "generic"
+    """The mode that is wanted for the kernel engine's program."""
 
     @property
     def fast(self) -> native.Settings | None:
@@ -54,6 +56,9 @@ class Duty(NamedTuple):
 
 class EpollEngine:
     """Answers on one interface with one socket, from the reactor."""
+
+    xdp: str | None = None
+    note = ""
 
     def __init__(self, reactor: Reactor, ifindex: int, options: Options, duty: Duty, counters: Counters) -> None:
         """Raises PrivilegeError or InterfaceError."""

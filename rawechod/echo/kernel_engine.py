@@ -1,19 +1,18 @@
 """The same policy in the kernel: reflect.bpf.c as an XDP program, and the epoll engine for what it leaves.
 
-The program hangs on a link whose descriptor is ours, so the kernel removes it when we die, however we die.
-It runs in generic mode: native on veth claims answers that never leave.
+attachment.py has the program on its interface, in native or in generic mode.
 """
 
 from __future__ import annotations
 
-import os
 import struct
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
 from rawechod.echo import native
-from rawechod.echo.bpf import Map, Program, UnavailableError
+from rawechod.echo.attachment import PATH, Attachment
+from rawechod.echo.bpf import Map, UnavailableError
 from rawechod.echo.breaker import MOST_LOOPS, StormBreaker
 from rawechod.echo.constants import HEAD_LENGTH, MOST_ALLOWED
 from rawechod.echo.counters import Counters, SessionTable
@@ -26,6 +25,8 @@ from rawechod.reactor import Deadline, Reactor
 from rawechod.wire import ethernet
 
 NAME = "ebpf"
+NEVER_LEFT = "XDP_TX"
+"""In an errno's place: a transmit error that only the driver's counters tell."""
 SWEEP_INTERVAL = 5_000_000_000
 SWEEP = 1024
 """Entries a map that one sweep looks at, so that the loop is not held up."""
@@ -42,25 +43,21 @@ class KernelEngine:
 
     def __init__(self, reactor: Reactor, ifindex: int, options: Options, duty: Duty, counters: Counters) -> None:
         """Raises InterfaceError where the kernel engine can't be had, PrivilegeError without any raw socket."""
-        path = native.HERE / "reflect.bpf.o"
-        if not path.exists():
+        if not PATH.exists():
             raise UnavailableError("this rawechod was built without the eBPF program")
         self._reactor = reactor
         self._ifindex, self._options, self._duty, self._counters = ifindex, options, duty, counters
         self._old_kernel_drops = 0
         self._tracing = False
         self._told = [0] * len(native.VERDICTS)
-        self._program = Program(path, "reflect")
+        self._attachment = Attachment(reactor, ifindex, duty.xdp, self._never_left)
+        self._program = self._attachment.program
         try:
             self.adopt_settings(duty)
-            self._link = self._program.attach(ifindex)
-        except InterfaceError:
-            self._program.close()
-            raise
-        try:
+            self._attachment.attach()
             self._rest = EpollEngine(reactor, ifindex, options, duty, counters)
         except Exception:
-            self._detach()
+            self._attachment.close()
             raise
         self._sessions = _Sweep(self._program.map("sessions"), _SESSION_KEY_SIZE, _SESSION_SIZE)
         self._peers = _Sweep(self._program.map("peers"), _NUMBER.size, _NUMBER.size)
@@ -69,7 +66,19 @@ class KernelEngine:
     @property
     def name(self) -> str:
         """What answers, for people."""
-        return EPOLL if self._tracing else NAME
+        return NAME if self.xdp else EPOLL
+
+    @property
+    def xdp(self) -> str | None:
+        """The program's mode, None while it does not answer."""
+        return None if self._tracing else self._attachment.mode
+
+    @property
+    def note(self) -> str:
+        """Why it is not in native mode, where that was wanted or tried; else empty."""
+        attachment = self._attachment
+        what = "XDP in generic mode" if attachment.mode else "the epoll engine answers"
+        return f"{what}: {attachment.problem}" if attachment.problem else ""
 
     def adopt(self, duty: Duty) -> None:
         """Follow a change of the interface that needs no other socket."""
@@ -145,12 +154,14 @@ class KernelEngine:
         """Stop answering."""
         self._sweep_at.cancel()
         self.flush()
-        self._detach()
+        self._attachment.close()
         self._rest.close()
 
-    def _detach(self) -> None:
-        os.close(self._link)
-        self._program.close()
+    def _never_left(self, answers: int) -> None:
+        """So many were counted as transmitted in vain."""
+        self.flush()
+        self._counters.replied -= answers
+        self._counters.transmit_error(NEVER_LEFT, answers)
 
     def _sweep(self) -> None:
         """Forget sessions that fell silent and buckets that are full again; the program can't."""
@@ -158,6 +169,7 @@ class KernelEngine:
         now = self._reactor.now()
         self._sessions.forget(lambda last: now - last >= SessionTable.SILENCE)
         self._peers.forget(lambda due: due <= now)
+        self._attachment.check()
 
 
 class _Sweep:

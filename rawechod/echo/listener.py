@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from rawechod import events, journal
 from rawechod.config import Echo
@@ -39,6 +39,8 @@ class ListenerStatus:
     domain: str
     mode: str
     engine: str
+    xdp: str | None
+    """The mode of the kernel engine's program; None with other engines."""
     tap: str
     """What the socket is bound to: `protocol` or `all`."""
     state: str
@@ -114,7 +116,7 @@ class Listener:
 
     def retry(self) -> None:
         """Have `follow` try for the wanted engine again, where it could not be had."""
-        if self._engine_note:
+        if self._engine_note or (self._engine and self._engine.note):
             self._stop()
 
     def close(self) -> None:
@@ -146,14 +148,12 @@ class Listener:
             domain=settings.domain,
             mode=settings.mode,
             engine=self._engine_name,
+            xdp=self._engine.xdp if self._engine else None,
             tap=self._tap(link),
             state=self.state,
             armed=self.arming.armed if self.arming.needed else None,
             armed_for_s=self.arming.remaining,
-            received=counters.received,
-            replied=counters.replied,
-            dropped=counters.dropped,
-            transmit_errors=counters.transmit_errors,
+            **asdict(counters),
             kernel_drops=self._old_kernel_drops + engine_drops,
             notes=self._notes(counters.dropped),
         )
@@ -225,7 +225,7 @@ class Listener:
         self._reflector.adopt(policy)
         limits = (settings.rate_limit, settings.peer_rate_limit) if settings.mode != "hello" else None
         breaker = self._reflector.breaker if isinstance(self._reflector, LoopbackReflector) else None
-        return Duty(policy, self._reflector, limits, breaker, settings.spin)
+        return Duty(policy, self._reflector, limits, breaker, settings.spin, settings.xdp)
 
     def _policy(self, link: Link) -> Policy:
         return Policy(
@@ -282,7 +282,8 @@ class Listener:
         self._bridge = bridge
 
     def _notes(self, dropped: dict[str, int]) -> list[str]:
-        notes = [note for note in (self._problem, self._engine_note) if note]
+        told = (self._problem, self._engine_note, self._engine.note if self._engine else "")
+        notes = [note for note in told if note]
         if self._link and self._link.loopback:
             notes.append(LOOPBACK_ONLY)
         if self._bridge:

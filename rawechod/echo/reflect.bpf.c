@@ -152,8 +152,13 @@ RE_INLINE enum re_verdict re_admit_loop(void *tables, const struct re_frame *fra
 	return bpf_map_update_elem(&loops, &mac, &fresh, BPF_NOEXIST) ? RE_STORM : RE_RETURN;
 }
 
-SEC("xdp")
-int reflect(struct xdp_md *context)
+/* Native mode, on trial: wakes the daemon at the first answer. It never reads them: one that waits is enough. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} answered SEC(".maps");
+
+RE_INLINE int answer(struct xdp_md *context)
 {
 	__u32 first = 0, verdict;
 	struct re_settings *settings = bpf_map_lookup_elem(&settings_map, &first);
@@ -181,6 +186,31 @@ int reflect(struct xdp_md *context)
 		return XDP_DROP;
 	re_put_u64(pdu + RE_T3_OFFSET, bpf_ktime_get_ns() + settings->clock_offset);
 	return XDP_TX;
+}
+
+SEC("xdp")
+int reflect(struct xdp_md *context)
+{
+	return answer(context);
+}
+
+extern int bpf_xdp_metadata_rx_vlan_tag(const struct xdp_md *, __be16 *, __u16 *) __ksym __weak;
+
+/* Native mode. A tag that is beside the frame would not be in the reply: the socket answers such frames. Of the drivers
+ * that can't be asked the daemon takes only those that leave tags in their frames. */
+SEC("?xdp")
+int reflect_native(struct xdp_md *context)
+{
+	__be16 tpid = 0; /* without CAP_PERFMON the kernel takes no address of what is not set */
+	__u16 tci = 0;
+	int action;
+
+	if (!bpf_xdp_metadata_rx_vlan_tag(context, &tpid, &tci))
+		return XDP_PASS;
+	action = answer(context);
+	if (action == XDP_TX && !bpf_ringbuf_query(&answered, BPF_RB_AVAIL_DATA))
+		bpf_ringbuf_output(&answered, &action, sizeof action, 0);
+	return action;
 }
 
 char _license[] SEC("license") = "Dual MIT/GPL";

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,6 +39,7 @@ from tests.netns.frames import (
 )
 from tests.netns.in_process import listening
 from tests.netns.port import SENTINEL, Port
+from tests.netns.programs import attach_pass, require_native
 from tests.unit.mutants import arbitrary
 
 OTHER = "02:00:00:00:00:99"
@@ -83,14 +85,23 @@ LISTENERS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(params=["python", "c", "ebpf"])
-def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The epoll engine with and without its part in C, and the kernel engine; their name in `status`."""
+@pytest.fixture(params=["python", "c", "ebpf", "native"])
+def engine(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    two_hosts: tuple[Host, Host],
+    tmp_path: Path,
+) -> tuple[str, str | None]:
+    """The epoll engine with and without its part in C, and the kernel engine in both modes, as in `status`."""
     monkeypatch.setattr(storm, "LOOK_EVERY", 1 << 60)  # the storm breaker's questions would be frames too many
     if request.param == "python":
         monkeypatch.setattr(accelerator, "available", lambda: False)
     assert request.param == "python" or accelerator.available()
-    return "ebpf" if request.param == "ebpf" else "epoll"
+    if request.param == "native":
+        require_native()
+        attach_pass(two_hosts[0], tmp_path)
+        return "ebpf", "native"
+    return ("ebpf", "generic") if request.param == "ebpf" else ("epoll", None)
 
 
 class Model:
@@ -185,20 +196,20 @@ def _counts(status: ListenerStatus) -> tuple[int, int, dict[str, int]]:
 
 @pytest.mark.parametrize("settings", LISTENERS.values(), ids=LISTENERS)
 def test_same_answers_and_same_counters(
-    two_hosts: tuple[Host, Host], near: Port, engine: str, settings: dict[str, Any]
+    two_hosts: tuple[Host, Host], near: Port, engine: tuple[str, str | None], settings: dict[str, Any]
 ) -> None:
     """Good frames, bad frames of each kind and damaged ones: octet for octet what the reflector says."""
     two_hosts[0].ip("link", "set", "eth1", "mtu", "1600")
     mutants = filter(_sendable, arbitrary(GOOD[::2] + BAD, MUTANTS))
     model = Model(settings)
-    limits = {"rate_limit": 0, "peer_rate_limit": 0, "tap": "all", "engine": engine}
+    limits = {"rate_limit": 0, "peer_rate_limit": 0, "tap": "all", "engine": engine[0], "xdp": engine[1] or "auto"}
     last = PAE if settings["ethertype"] == "ETH_P_PAE" else EX1
     with listening(two_hosts[1], **limits, **settings) as listener:
-        assert listener.status().engine == engine
         for chunk in _chunks([*GOOD, *BAD, *mutants]):
             expected = [reply for frame in chunk for reply in model.answers(frame)]
             model.answers(request(ethertype=last, pdu=Pdu(session=SENTINEL)))
             assert _replies(near, chunk, len(expected), last) == sorted(map(_timeless, expected))
         counts = (model.received, model.replied, dict(model.dropped))
         wait_for(lambda: _counts(listener.status()) == counts, f"the counters {counts}")
+        wait_for(lambda: (listener.status().engine, listener.status().xdp) == engine, f"the engine {engine}")
     assert model.replied > len(GOOD) // 3

@@ -162,3 +162,12 @@ def test_link_down_while_probing(
     wait_state(far, "down")
     for each in (ours, far):
         idle(each)
+
+
+def test_native_xdp(two_hosts: tuple[Host, Host], responder: Responder, near: Port, idle: Idle) -> None:
+    """On trial, before anybody asks, and after the trial."""
+    ours = responder(engine="ebpf", xdp="native")
+    idle(ours)
+    near.send(request())
+    wait_for(lambda: ours.listener()["xdp"] == "generic", "the end of the trial")
+    idle(ours)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,12 +10,8 @@ from tests.lab import MAC_A, MAC_B, Daemon, Host, StartDaemon, wait_for
 from tests.netns.conftest import Responder, table
 from tests.netns.frames import BROADCAST, PAE, Pdu, Tag, answered, parse, request
 from tests.netns.port import Port
+from tests.netns.programs import attach_pass, programs
 
-PASS = """
-#include <linux/bpf.h>
-__attribute__((section("xdp"), used)) int pass(struct xdp_md *context) { return XDP_PASS; }
-char _license[] __attribute__((section("license"), used)) = "GPL";
-"""
 OTHER = "02:00:00:00:00:99"
 
 
@@ -32,19 +26,10 @@ def engines(ours: Daemon) -> list[str]:
     return [listener["engine"] for listener in ours.status()["listeners"]]
 
 
-def programs(host: Host, interface: str = "eth1") -> list[str]:
-    """The XDP programs on an interface."""
-    return re.findall(r"prog/xdp id (\d+)", host.ip("-details", "link", "show", interface))
-
-
 @pytest.fixture
 def stranger(two_hosts: tuple[Host, Host], tmp_path: Path) -> str:
     """Another XDP program on host b's end of the cable; what removes it."""
-    source, target = tmp_path / "pass.c", tmp_path / "pass.o"
-    source.write_text(PASS)
-    include = f"-I/usr/include/{subprocess.check_output(['gcc', '-print-multiarch'], text=True).strip()}"
-    subprocess.run(["clang", "-O2", "-target", "bpf", include, "-c", source, "-o", target], check=True)
-    two_hosts[1].ip("link", "set", "eth1", "xdpgeneric", "obj", str(target), "sec", "xdp")
+    attach_pass(two_hosts[1], tmp_path, "xdpgeneric")
     return "xdpgeneric"
 
 

@@ -24,7 +24,7 @@ SUMMARY = {
     *("duplicates", "reordered", "corrupted", "duration_s", "timestamps", "rtt_ns", "ipdv_ns", "responders"),
 }
 LISTENER = {
-    *("interface", "ifindex", "mac", "mtu", "ethertype", "domain", "mode", "engine", "state"),
+    *("interface", "ifindex", "mac", "mtu", "ethertype", "domain", "mode", "engine", "xdp", "state"),
     *("received", "replied", "dropped", "kernel_drops"),
 }
 

@@ -46,6 +46,18 @@ def test_it_answers_in_the_kernel(privileged: Service, daemon: StartDaemon) -> N
     assert "xdpgeneric" in programs(privileged)
 
 
+def test_native_mode_is_given_up_where_answers_never_leave(privileged: Service, daemon: StartDaemon) -> None:
+    """The unit may ask the driver: the peer of this veth has no program."""
+    privileged.configure(IN_THE_KERNEL.replace("[[echo]]", '[[echo]]\nxdp = "native"'))
+    privileged.systemctl("restart")
+    assert privileged.listener()["xdp"] == "native (on trial)"
+    peer = daemon(privileged.machine.peer, PEER)
+    assert peer.probe(MAC_A, "--count", "1", "--timeout", "100ms")["received"] == 0
+    [told] = wait_for(lambda: privileged.events("xdp_fallback"), "the journal to tell")
+    assert (told["RAWECHO_INTERFACE"], told["PRIORITY"]) == ("eth1", "4")
+    assert peer.probe(MAC_A, "--count", "3", "--interval", "10ms")["received"] == 3
+
+
 @pytest.fixture
 def not_restarted(privileged: Service) -> Iterator[Service]:
     """The same without systemd's own restart, so that there is time to look."""

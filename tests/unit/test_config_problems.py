@@ -35,6 +35,7 @@ BAD: list[tuple[str, str, Any, str]] = [
     ("echo", "loopback_armed", "10m", f'found "10m"; {WORDS["boolean"]}'),
     ("echo", "spin", "11ms", 'found "11ms"; allowed: at most 10ms'),
     ("echo", "engine", "dpdk", 'found "dpdk"; allowed: "auto", "epoll"'),
+    ("echo", "xdp", "offload", 'found "offload"; allowed: "auto", "native" or "generic"'),
     ("echo", "tap", "none", 'found "none"; allowed: "auto", "protocol" or "all"'),
     ("echo", "promiscuous", 1, f"found 1; {WORDS['boolean']}"),
     ("echo", "promiscuous", "yes", f'found "yes"; {WORDS["boolean"]}'),

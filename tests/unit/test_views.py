@@ -96,6 +96,14 @@ def test_rates() -> None:
     assert (row.received, row.replied, row.dropped, row.all_dropped) == (100, 100, {"reply": 20}, 20)
 
 
+def test_replies_that_were_none() -> None:
+    """The daemon takes them off again: no rate is negative."""
+    before, after = status(10, 100), status(12, 100, transmit_error=17)
+    after["listeners"][0]["replied"] = 83
+    (row,) = rates.between(before, after)
+    assert (row.replied, row.all_dropped) == (0, 8.5)
+
+
 @pytest.mark.parametrize("after", [status(2, 20), status(12, 20)])
 def test_rates_after_a_new_beginning(after: dict[str, Any]) -> None:
     """The daemon was restarted, or the listener configured anew: counted from 0, never negative."""
