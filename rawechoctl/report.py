@@ -6,22 +6,21 @@ import time
 from html import escape
 from importlib import resources
 from string import Template
-from typing import TextIO
 
 from rawechoctl import facts, figures
 from rawechoctl.collected import Collected
+from rawechoctl.destination import Destination
 from rawechod.control.varlink import Parameters as Body
 
 
 class Report:
     """Writes the page when the summary comes."""
 
-    def __init__(self, path: str, daemon: str) -> None:
-        """`daemon` is its version. The file is made when the probe starts, to learn early whether that works."""
-        self._path = path
+    def __init__(self, destination: Destination, daemon: str) -> None:
+        """`daemon` is its version. What is there is kept until there is a new page."""
+        self._destination = destination
         self._daemon = daemon
         self._collected = Collected()
-        self._file: TextIO | None = None
         self._started = 0.0
 
     def take(self, event: str, body: Body) -> None:
@@ -29,11 +28,11 @@ class Report:
         self._collected.take(event, body)
         if event == "start":
             self._started = time.time()
-            self._file = open(self._path, "w", encoding="utf-8")  # noqa: SIM115, PTH123
-        elif event == "summary" and self._file:
+        elif event == "summary":
             about = facts.about(self._collected.start, body, self._started, self._daemon)
-            self._file.write(page(self._collected, body, about))
-            self._file.flush()
+            file = self._destination.begin()
+            file.write(page(self._collected, body, about))
+            file.flush()
 
     def close(self) -> None:
         """The page is written already."""

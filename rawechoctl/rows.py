@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-import sys
 from typing import TextIO
 
+from rawechoctl.destination import Destination
 from rawechod.control.varlink import Parameters as Body
 
 EVENTS = ("reply", "duplicate", "late", "lost")
@@ -19,15 +19,15 @@ COLUMNS = (
 class Rows:
     """Writes each row at once, so that a reader sees it and a crash loses none."""
 
-    def __init__(self, path: str) -> None:
-        """`-` is the standard output. The file is made when the probe starts."""
-        self._path = path
+    def __init__(self, destination: Destination) -> None:
+        """What is there is kept until the probe starts."""
+        self._destination = destination
         self._file: TextIO | None = None
 
     def take(self, event: str, body: Body) -> None:
         """Write one event; raises OSError."""
         if event == "start":
-            self._file = sys.stdout if self._path == "-" else open(self._path, "w", newline="")  # noqa: SIM115, PTH123
+            self._file = self._destination.begin()
             self._write(COLUMNS)
         elif event in EVENTS:
             values = {"event": event} | body

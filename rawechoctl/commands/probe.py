@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from typing import Protocol
 
 from rawechoctl import exits, interrupt
 from rawechoctl.client import Client
+from rawechoctl.destination import Destination
 from rawechoctl.exits import UsageError
 from rawechoctl.output import Output
 from rawechod.control.varlink import Parameters as Body
@@ -44,9 +46,9 @@ class Json:
 class Written:
     """A view that writes a file: a full disk ends it with a sentence, and not the probe."""
 
-    def __init__(self, path: str, view: View) -> None:
+    def __init__(self, destination: Destination, view: View) -> None:
         self.failed = False
-        self._path = "the standard output" if path == "-" else path
+        self._destination = destination
         self._view = view
 
     def take(self, event: str, body: Body) -> None:
@@ -57,11 +59,13 @@ class Written:
             self._view.take(event, body)
         except OSError as error:
             self.failed = True
-            print(f"rawechoctl: can't write {self._path}: {error.strerror}", file=sys.stderr, flush=True)
+            name = self._destination.name
+            print(f"rawechoctl: can't write {name}: {error.strerror}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Hand that on."""
         self._view.close()
+        self._destination.close()
 
 
 def run(client: Client, arguments: Namespace, out: Output) -> int:
@@ -83,9 +87,9 @@ def run(client: Client, arguments: Namespace, out: Output) -> int:
 
 def _run(client: Client, arguments: Namespace, parameters: Body, out: Output) -> int:
     summary: Body = {}
-    written = _files(client, arguments)
     with ExitStack() as stack:
-        views = [stack.enter_context(closing(view)) for view in (_shown(arguments, out), *written)]
+        written = [stack.enter_context(closing(view)) for view in _files(client, arguments)]
+        views = [stack.enter_context(closing(_shown(arguments, out))), *written]
         stack.enter_context(interrupt.ending(client.finish))
         tick = TICK if arguments.live else None
         for reply in client.stream("Probe", tick, **parameters):
@@ -105,6 +109,10 @@ def _run(client: Client, arguments: Namespace, parameters: Body, out: Output) ->
 def _check(arguments: Namespace, out: Output) -> None:
     if arguments.csv == "-" and (out.as_json or arguments.live):
         raise UsageError("--csv - has the standard output to itself: not with --json or --live")
+    if arguments.report == "-":
+        raise UsageError("--report - is no file: a page does not go to the standard output")
+    if arguments.csv and arguments.csv == arguments.report:
+        raise UsageError("--csv and --report can't both write the same file")
 
 
 def _shown(arguments: Namespace, out: Output) -> View:
@@ -122,18 +130,18 @@ def _shown(arguments: Namespace, out: Output) -> View:
     return Text(out, arguments.quiet)
 
 
-def _files(client: Client, arguments: Namespace) -> list[Written]:
-    written: list[Written] = []
+def _files(client: Client, arguments: Namespace) -> Iterator[Written]:
     if arguments.csv:
         from rawechoctl.rows import Rows
 
-        written.append(Written(arguments.csv, Rows(arguments.csv)))
+        destination = Destination(arguments.csv)
+        yield Written(destination, Rows(destination))
     if arguments.report:
         from rawechoctl.report import Report
 
         daemon = client.call("GetStatus")["version"]
-        written.append(Written(arguments.report, Report(arguments.report, daemon)))
-    return written
+        destination = Destination(arguments.report)
+        yield Written(destination, Report(destination, daemon))
 
 
 SENT_AS_THEY_ARE = (

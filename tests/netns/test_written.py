@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rawechoctl.rows import COLUMNS, EVENTS
-from tests.lab import MAC_B
+from tests.lab import MAC_B, REPOSITORY
 from tests.netns.client import Probing
 from tests.netns.conftest import Cable
 from tests.netns.port import port
@@ -78,20 +78,42 @@ def test_standard_output_is_not_shared(cable: Cable, other: str) -> None:
 
 
 @pytest.mark.parametrize("option", ["--csv", "--report"])
-@pytest.mark.parametrize(
-    ("file", "reason"),
-    [
-        ("/dev/full", "No space left on device"),
-        ("/nowhere/run", "No such file or directory"),
-        ("/tmp", "Is a directory"),
-    ],
-)
-def test_a_file_that_cannot_be_written(cable: Cable, option: str, file: str, reason: str) -> None:
+def test_a_disk_that_is_full(cable: Cable, option: str) -> None:
     """One sentence and exit 2, but the probe runs to its summary."""
-    found = cable.ours.ctl(*SHORT, option, file)
-    assert found.stderr == f"rawechoctl: can't write {file}: {reason}\n"
+    found = cable.ours.ctl(*SHORT, option, "/dev/full")
+    assert found.stderr == "rawechoctl: can't write /dev/full: No space left on device\n"
     assert SUMMARY in found.stdout
     assert found.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("written", "sentence"),
+    [
+        (("--csv", "/nowhere/run"), "can't write /nowhere/run: No such file or directory"),
+        (("--report", "/nowhere/run"), "can't write /nowhere/run: No such file or directory"),
+        (("--csv", "run.csv", "--report", "/tmp"), "can't write /tmp: Is a directory"),
+        (("--report", "-"), "--report - is no file: a page does not go to the standard output"),
+        (("--csv", "run", "--report", "run"), "--csv and --report can't both write the same file"),
+    ],
+)
+def test_a_file_that_cannot_be_had(cable: Cable, written: tuple[str, ...], sentence: str) -> None:
+    """Nothing is sent for it, and no other file is made."""
+    found = cable.ours.ctl(*SHORT, *written)
+    assert (found.returncode, found.stdout, found.stderr) == (2, "", f"rawechoctl: {sentence}\n")
+    assert not (REPOSITORY / "run.csv").exists()
+
+
+@pytest.mark.parametrize("option", ["--csv", "--report"])
+def test_a_file_of_a_refused_probe(cable: Cable, tmp_path: Path, option: str) -> None:
+    """What was there stays; what was not there is not made."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.write_text("of last week\n")
+    for file in (old, new):
+        assert cable.ours.ctl("probe", "nobody", option, str(file)).returncode == 2
+    assert old.read_text() == "of last week\n"
+    assert not new.exists()
+    assert cable.ours.ctl(*SHORT, option, str(old)).returncode == 0
+    assert "of last week" not in old.read_text()
 
 
 def test_intervals_add_up_to_the_summary(cable: Cable) -> None:
