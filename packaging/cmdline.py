@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 from rawechoctl import cli
 from rawechod import __main__ as daemon
-from rawechod.probe.prober import GROUPS
 from rawechod.wire import ethernet
 
 PARSERS = {"rawechod": daemon.parser, "rawechoctl": cli.parser}
 PROBE_ETHERTYPES = [name for name in ethernet.ETHERTYPES if name != "ETH_P_ALL"]
-TARGETS = list(GROUPS)
+TARGETS = list(ethernet.GROUPS)
 KINDS = ("file", "device", "interface", "target", "nothing")
 """What else than fixed words can complete a value."""
 

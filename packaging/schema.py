@@ -25,7 +25,7 @@ class Key:
     meaning: str
 
 
-NAMED = Key("NAME", None, "", "The MAC that NAME stands for.")
+NAMED = Key("NAME", None, "", "The MAC that NAME stands for; `broadcast` and `pae-group` are taken.")
 """Of a table whose keys are the user's own."""
 
 

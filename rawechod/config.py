@@ -54,6 +54,19 @@ def _source(mac: bytes) -> bytes:
     return mac
 
 
+def _host(name: str) -> str:
+    """A name that finds its way through a command line and is nobody else's there."""
+    if name in ethernet.GROUPS:
+        raise ValueError("a group address has that name")
+    if not name.isprintable() or not name or " " in name or name.startswith("-"):
+        raise ValueError("a name is not empty, has no space and does not begin with a hyphen")
+    try:
+        ethernet.parse_mac(name)
+    except ValueError:
+        return name
+    raise ValueError("a name must not be a MAC address itself")
+
+
 def _interface(name: str) -> str:
     if not 0 < len(name.encode()) < 16 or name in (".", "..") or any(c in "/:\0" or c.isspace() for c in name):
         raise ValueError("an interface name has 1 to 15 characters, no slash, no colon and no space")
@@ -69,6 +82,7 @@ def _probe_ethertype(name: str) -> str:
 Duration = Annotated[int, BeforeValidator(_duration), PlainSerializer(format_duration)]
 """Nanoseconds."""
 Mac = Annotated[bytes, BeforeValidator(_mac), PlainSerializer(ethernet.format_mac)]
+Host = Annotated[str, AfterValidator(_host)]
 Interface = Annotated[str, AfterValidator(_interface)]
 ProbeEtherType = Annotated[str, AfterValidator(_probe_ethertype)]
 HostEtherType = Literal["ETH_P_IP", "ETH_P_ARP", "ETH_P_IPV6", "ETH_P_SLOW", "ETH_P_PAE", "ETH_P_LLDP"]
@@ -194,7 +208,7 @@ class Config(Table):
     probe: Probe = Field(default_factory=Probe)
     control: Control = Field(default_factory=Control)
     log: Log = Field(default_factory=Log)
-    hosts: dict[str, Annotated[Mac, AfterValidator(_source)]] = Field(
+    hosts: dict[Host, Annotated[Mac, AfterValidator(_source)]] = Field(
         {}, description="Names for MACs, to probe by; before those of /etc/ethers."
     )
 

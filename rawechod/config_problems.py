@@ -90,6 +90,8 @@ def _mode_problems(table: dict[str, Any], where: str, interface: str, ethertype:
 
 def _problem(detail: dict[str, Any], known: dict[str, list[str]]) -> Problem:
     location = detail["loc"]
+    if location[-1:] == ("[key]",):
+        location = location[:-2]  # What is wrong is the key itself: it is the value found.
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
     if detail["type"] == "extra_forbidden":
         return Problem(key, _unknown_key(location, known))

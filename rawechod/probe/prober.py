@@ -20,8 +20,6 @@ from rawechod.probe.vlan import parse_tags
 from rawechod.reactor import Reactor
 from rawechod.wire import echo, ethernet
 
-GROUPS = {"broadcast": ethernet.BROADCAST, "pae-group": ethernet.PAE_GROUP}
-"""Targets that have names."""
 FLOOD_WINDOW = 64
 """Most requests of a flood that are unanswered."""
 GROUP_INTERVAL = 100 * UNITS["ms"]
@@ -164,15 +162,15 @@ class Prober:
         return ethernet.ETH_P_802_EX1
 
     def _target(self, wish: Wish, link: Link) -> bytes | None:
-        if wish.target in GROUPS:
-            return GROUPS[wish.target]
+        if wish.target in ethernet.GROUPS:
+            return ethernet.GROUPS[wish.target]
         if wish.target is None:
             return ethernet.ZERO if link.loopback else self.config.probe.target
         target = look_up(wish.target, self.config.hosts)
         try:
             target = target or ethernet.parse_mac(wish.target)
         except ValueError as error:
-            names = ", ".join([*GROUPS, *self.config.hosts])
+            names = ", ".join([*ethernet.GROUPS, *self.config.hosts])
             raise RequestError(f"{error}; or {names}, or a name in /etc/ethers", "target") from error
         if target == link.mac and not link.loopback:
             raise RequestError(f"{wish.target} is {link.name}'s own MAC", "target")

@@ -52,6 +52,8 @@ ZERO = bytes(MAC_LENGTH)
 BROADCAST = b"\xff" * MAC_LENGTH
 PAE_GROUP = bytes.fromhex("0180c2000003")
 """The port access entity group address, IEEE 802.1X; ends at the first 802.1D bridge."""
+GROUPS = {"broadcast": BROADCAST, "pae-group": PAE_GROUP}
+"""Those that are targets by a name."""
 
 _NUMBER = re.compile(r"0x([0-9a-f]{1,8})|[0-9]{1,8}", re.IGNORECASE)
 _TAG = struct.Struct("!HH")

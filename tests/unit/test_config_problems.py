@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -191,6 +192,22 @@ def test_a_loopback_for_802_1x_when_it_is_meant() -> None:
     named = {"interface": "eth1", "ethertype": "ETH_P_PAE", "loopback_ethertypes": ["ETH_P_PAE"]}
     (listener,) = config.parse({"echo": {"mode": "loopback"} | named}, "test.toml").echo
     assert listener.loopback_ethertypes == ["ETH_P_PAE"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        *((name, "a group address has that name") for name in ("broadcast", "pae-group")),
+        *((name, "a name must not be a MAC address itself") for name in (MAC, "2-0-0-0-0-B")),
+        *((name, "a name is not empty, has no space and") for name in ("", "a b", "a\tb", "a\0b", "-c")),
+    ],
+)
+def test_names_that_nobody_could_probe_by(name: str, words: str) -> None:
+    """The name is told, and why; the others are told as well."""
+    first, second = problems(hosts={name: MAC, "far": "x"})
+    assert first.startswith(f"hosts: found {json.dumps(name)}: ")
+    assert words in first
+    assert second.startswith('hosts.far: found "x": ')
 
 
 def test_long_values_are_cut() -> None:
