@@ -28,4 +28,14 @@ def run(client: Client, _arguments: Namespace, out: Output) -> int:
 def _table(table: Parameters, out: Output) -> None:
     for key, value in table.items():
         # JSON's strings, numbers, booleans and flat lists are TOML's too.
-        out.line(f"# {key} is not set" if value is None else f"{key} = {json.dumps(value, ensure_ascii=False)}")
+        out.line(f"# {key} is not set" if value is None else f"{_name(key)} = {_text(value)}")
+
+
+def _name(key: str) -> str:
+    """A host's name may need quotes: `switch.lab` would be two keys."""
+    bare = key.isascii() and key.replace("-", "").replace("_", "").isalnum()
+    return key if bare else _text(key)
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

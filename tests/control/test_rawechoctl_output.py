@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rawechod import __version__
-from tests.control.tool import TOOL, tool
+from tests.control.tool import SILENT, TOOL, tool
 from tests.lab import REPOSITORY, Daemon, Host, StartDaemon
 
 BEFORE = [("--json=short", "stats"), ("-j", "stats"), ("--json", "stats"), ("--json", "short", "stats")]
@@ -90,8 +90,10 @@ def test_stats_text(served: Daemon) -> None:
     assert counts["dropped: reply"] == listener["dropped"]["reply"]
 
 
-def test_config_text_is_a_configuration(served: Daemon, tmp_path: Path) -> None:
+def test_config_text_is_a_configuration(lone_host: Host, daemon: StartDaemon, tmp_path: Path) -> None:
     """What `config` prints is TOML, and a daemon would take it; it means what the JSON says."""
+    names = ("far-1", '"switch.lab"', '"é"')
+    served = daemon(lone_host, "[hosts]\n" + "".join(f'{name} = "{SILENT}"\n' for name in names))
     shown = served.ctl("config").stdout
     path = tmp_path / "again.toml"
     path.write_text(shown)

@@ -28,6 +28,7 @@ interfaces = ["eth7"]
 
 [hosts]
 far = "{NAMED}"
+"switch.lab" = "{NAMED}"
 """
 
 StartShell = Callable[[Host, Path], Shell]
@@ -103,7 +104,7 @@ def test_a_daemon_tells_where_to_probe_from(served: Shell) -> None:
 
 def test_known_hosts_are_targets(served: Shell) -> None:
     """The configuration's names and MACs, and those of the kernel; the colons of MACs do not get in the way."""
-    expected = {MAC_B, ALLOWED, NEIGHBOUR, NAMED, "far", "broadcast", "pae-group"}
+    expected = {MAC_B, ALLOWED, NEIGHBOUR, NAMED, "far", "switch.lab", "broadcast", "pae-group"}
     assert served.candidates("rawechoctl probe ") == expected
     assert served.candidates("rawechoctl probe -q --target ") == expected
     assert served.completed("rawechoctl probe fa") == "rawechoctl probe far"
