@@ -12,7 +12,7 @@ DAEMON_ERROR = 5
 MEANINGS = {
     DONE: "done; for probe: at least one reply came, of every target where there are several",
     NO_REPLY: "no reply: to the probe, of one of several targets, to discover; nothing passes a sweep or survey",
-    USAGE: "wrong usage or a bad argument; several responders and none was named; output that can't be written",
+    USAGE: "wrong usage; a bad argument, or none where there are several; output that can't be written",
     UNREACHABLE: "the daemon is not reachable",
     REFUSED: "the daemon refused: no permission",
     DAEMON_ERROR: "the daemon reported an error",

@@ -32,7 +32,7 @@ def arm(loopbacks: list[Listener], parameters: ArmParameters, uid: int) -> Param
     meant = _meant(loopbacks, parameters.interface)
     names = sorted({listener.settings.interface for listener in meant})
     if len(names) > 1:
-        raise CallError("NoLoopback", reason=f"several have mode loopback, name one of: {', '.join(names)}")
+        raise _bad_interface(f"several have mode loopback, name one of: {', '.join(names)}")
     for listener in meant:
         listener.arm(parameters.duration or DEFAULT, uid)
     return {"interface": names[0], "armed_for_s": meant[0].arming.remaining}
@@ -49,7 +49,12 @@ def disarm(loopbacks: list[Listener], parameters: DisarmParameters, uid: int) ->
 def _meant(loopbacks: list[Listener], interface: str | None) -> list[Listener]:
     """At least one."""
     meant = [listener for listener in loopbacks if interface in (None, listener.settings.interface)]
+    if not meant and interface is not None:
+        raise _bad_interface(f'no listener on {interface} is configured with mode = "loopback"')
     if not meant:
-        where = f" on {interface}" if interface else ""
-        raise CallError("NoLoopback", reason=f'no listener{where} is configured with mode = "loopback"')
+        raise CallError("NoLoopback", reason='no listener is configured with mode = "loopback"')
     return meant
+
+
+def _bad_interface(reason: str) -> CallError:
+    return CallError("InvalidRequest", parameter="interface", reason=reason)
