@@ -57,8 +57,8 @@ LISTENER_ABSENT = Event(
     "{interface}: there is no such interface; waiting for it{hint}",
     "2b7f9d5c1a6e4c0f8a4e0a7d3c5b9e04",
     "The interface of the configuration does not exist, was removed, renamed or moved to another network\n"
-    "namespace. Compare `ip link` with the `interface` keys of the configuration. The listener starts by\n"
-    "itself when an interface of that name appears.",
+    "namespace. Compare `ip link` with the `interface` keys of the configuration, where altnames will not do.\n"
+    "The listener starts by itself when an interface of that name appears.",
 )
 LISTENER_UNFIT = Event(
     "listener_unfit",

@@ -17,6 +17,7 @@ NLM_F_REQUEST_DUMP = 0x0301
 RTMGRP_LINK = 1
 IFF_UP, IFF_LOOPBACK, IFF_LOWER_UP = 0x1, 0x8, 0x10000
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 10, 18
+IFLA_PROP_LIST, IFLA_ALT_IFNAME = 52, 53
 IFLA_INFO_KIND, IFLA_INFO_SLAVE_KIND = 1, 4
 ARPHRD_ETHER, ARPHRD_LOOPBACK = 1, 772
 LOOPBACK_ONLY = "loopback only: set interface in /etc/rawecho/config.toml to reach the network"
@@ -49,6 +50,8 @@ class Link:
     kind: str = ""
     port_of: str = ""
     """`bridge`, `bond`, `team`, ...; empty = no port."""
+    altnames: tuple[str, ...] = ()
+    """Further names: `ip link property`."""
     generation: int = 0
     """Tells an interface from an earlier one with the same index: sockets bound to that one are dead."""
 
@@ -90,6 +93,14 @@ class LinkMonitor:
     def by_name(self, name: str) -> Link | None:
         """The interface of this name, now."""
         return next((link for link in self._links.values() if link.name == name), None)
+
+    def other_name(self, name: str) -> str:
+        """A sentence for whoever looks in vain for an interface by its altname; else empty.
+
+        Altnames are not followed: two listeners could have one interface by two names, and both would answer.
+        """
+        found = next((link for link in self._links.values() if name in link.altnames), None)
+        return f"{name} is an altname of {found.name}: configure that name instead" if found else ""
 
     def by_ifindex(self, ifindex: int) -> Link | None:
         """The interface of this index, now."""
@@ -166,6 +177,7 @@ def decode_link(body: bytes) -> Link | None:
         return None
     attributes = dict(read_attributes(body[_LINK.size :]))
     info = dict(read_attributes(attributes.get(IFLA_LINKINFO, b"")))
+    properties = read_attributes(attributes.get(IFLA_PROP_LIST, b""))
     mac = attributes.get(IFLA_ADDRESS, b"")
     return Link(
         ifindex=ifindex,
@@ -178,6 +190,7 @@ def decode_link(body: bytes) -> Link | None:
         master=_NUMBER.unpack(attributes[IFLA_MASTER])[0] if IFLA_MASTER in attributes else 0,
         kind=_text(info.get(IFLA_INFO_KIND, b"")),
         port_of=_text(info.get(IFLA_INFO_SLAVE_KIND, b"")),
+        altnames=tuple(_text(value) for kind, value in properties if kind == IFLA_ALT_IFNAME),
     )
 
 

@@ -270,8 +270,8 @@ class Listener:
             journal.emit(events.LISTENER_DOWN, **fields)
         else:
             renamed = links.by_ifindex(before.ifindex) if before else None
-            hint = f" (it is called {renamed.name} now)" if renamed else ""
-            journal.emit(events.LISTENER_ABSENT, **fields, hint=hint)
+            hint = f"it is called {renamed.name} now" if renamed else links.other_name(self.interface)
+            journal.emit(events.LISTENER_ABSENT, **fields, hint=f" ({hint})" if hint else "")
 
     def _follow_bridge(self, links: LinkMonitor, fields: dict[str, str]) -> None:
         is_port = self._link and self._link.port_of == "bridge"
@@ -282,7 +282,8 @@ class Listener:
         self._bridge = bridge
 
     def _notes(self, dropped: dict[str, int]) -> list[str]:
-        told = (self._problem, self._engine_note, self._engine.note if self._engine else "")
+        absence = self._links.other_name(self.interface) if self._links and not self._link else ""
+        told = (absence, self._problem, self._engine_note, self._engine.note if self._engine else "")
         notes = [note for note in told if note]
         if self._link and self._link.loopback:
             notes.append(LOOPBACK_ONLY)

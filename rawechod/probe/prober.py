@@ -127,7 +127,7 @@ class Prober:
             )
         link = self._links.by_name(name)
         if link is None:
-            raise InterfaceError(f"there is no interface {name}")
+            raise InterfaceError(self._links.other_name(name) or f"there is no interface {name}")
         if not link.ethernet:
             raise InterfaceError(f"{name} does not speak Ethernet")
         if not link.up:

@@ -56,6 +56,21 @@ def test_first_reply_after_up_is_sent(two_hosts: tuple[Host, Host], responder: R
     assert ours.listener()["transmit_errors"] == {}
 
 
+def test_altname(two_hosts: tuple[Host, Host], daemon: StartDaemon) -> None:
+    """Whoever configures one is told the name that is wanted, in the journal, by status and by a probe."""
+    told = "enp1s0 is an altname of eth1: configure that name instead"
+    two_hosts[1].ip("link", "property", "add", "dev", "eth1", "altname", "other", "altname", "enp1s0")
+    ours = daemon(two_hosts[1], table("enp1s0"))
+    assert (ours.listener()["state"], ours.listener()["notes"]) == ("absent", [told])
+    wait_for(lambda: f"enp1s0: there is no such interface; waiting for it ({told})" in ours.stderr, "the journal")
+    assert ours.ctl("probe").stderr == f"rawechoctl: {told}\n"
+    two_hosts[1].ip("link", "property", "del", "dev", "eth1", "altname", "enp1s0")
+    wait_for(lambda: ours.listener()["notes"] == [], "the altname to be gone")
+    two_hosts[1].ip("link", "set", "eth1", "name", "enp1s0")
+    wait_state(ours, "up")
+    assert ask(two_hosts[0]) == MAC_B
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_deleted_and_made_again(two_hosts: tuple[Host, Host], responder: Responder) -> None:
     """Absent, then a new interface of the same name: answered, group included, and the counters go on."""
