@@ -148,7 +148,7 @@ class Connection:
         if events_ready & ERROR or (events_ready & WRITE and not self._flush()):
             self.close()
         elif self._exchange and events_ready & (HANG_UP | GONE):
-            self._hang_up()
+            self._hang_up(self._exchange, gone=bool(events_ready & GONE))
         elif events_ready & (READ | HANG_UP) and not self._exchange and not self._calls:
             self._read()
         if not self._closed:
@@ -207,12 +207,14 @@ class Connection:
         self._flush()
         self._wait()
 
-    def _hang_up(self) -> None:
-        """The client will send no more: whatever streams ends, its last reply is still sent."""
-        self._closing = True
-        self._calls.clear()
-        if self._exchange and self._exchange.on_hang_up:
-            self._exchange.on_hang_up()
+    def _hang_up(self, exchange: Exchange, gone: bool) -> None:
+        """The client will send no more: what streams ends; its last reply and those to further calls follow."""
+        if gone:
+            self._closing = True
+            self._calls.clear()
+        end, exchange.on_hang_up = exchange.on_hang_up, None
+        if end:
+            end()
 
     def _cut_off(self, problem: str) -> None:
         journal.emit(events.CLIENT_CUT_OFF, uid=self.peer.uid, problem=problem)
@@ -243,7 +245,7 @@ class Connection:
             return
         idle = not self._exchange and not self._calls
         wanted = WRITE if self._unsent else READ if idle else 0
-        if not self._closing and (idle or self._exchange):
+        if not self._closing and (idle or (self._exchange and self._exchange.on_hang_up)):
             wanted |= HANG_UP
         if self._calls and not self._exchange and not self._unsent:
             self._serve_soon()

@@ -44,6 +44,21 @@ def test_half_close_brings_the_summary(talk: Talk, probes: Callable[[], int]) ->
     assert probes() == 0
 
 
+@pytest.mark.parametrize("count", [2, 1600], ids=["few", "more than is read at once"])
+def test_half_close_and_calls_behind_the_probe(talk: Talk, probes: Callable[[], int], count: int) -> None:
+    """They are carried out, in order, behind the summary; a probe among them ends as it begins."""
+    status, stats = ({"method": f"{CONTROL}.{name}"} for name in ("GetStatus", "GetCounters"))
+    probe = {"method": f"{CONTROL}.Probe", "parameters": ENDLESS}
+    started(talk)
+    talk.send(*[status, stats] * (count // 2), probe, status)
+    talk.finish()
+    assert talk.last()["parameters"]["summary"]["received"] >= 1
+    told = [next(iter(talk.receive()["parameters"])) for _ in range(count + 2)]
+    assert told == [*["version", "listeners"] * (count // 2), "event", "version"]
+    assert talk.rest() == b""
+    assert probes() == 0
+
+
 def test_half_close_of_a_probe_without_events(talk: Talk, probes: Callable[[], int]) -> None:
     """Also where nothing but the summary was asked for."""
     talk.send({"method": f"{CONTROL}.Probe", "parameters": ENDLESS})
