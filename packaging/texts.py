@@ -6,7 +6,7 @@ JOURNAL = (
     "`journalctl -u rawechod -o verbose` shows all fields, `journalctl -x` the advice. Every entry has "
     "RAWECHO_EVENT; the words in braces below are fields too, in upper case and behind `RAWECHO_` "
     "(RAWECHO_INTERFACE, RAWECHO_ETHERTYPE, RAWECHO_MAC, ...). No frame ever makes an entry. At most 30 entries "
-    "of one kind are written in 30 seconds."
+    "of one kind are written in 30 seconds; `left_out` tells how many more there would have been."
 )
 DROPS = (
     "`rawechoctl stats` counts each reason a listener. What the in-kernel filter drops is not counted: frames of "

@@ -30,6 +30,7 @@ class Daemon:
         open_unbound().close()
         self._config, self._source, self._reloadable = configuration, source, reloadable
         self._reactor = Reactor()
+        journal.tell_in_time(self._reactor.call_at)
         self._started = self._reactor.now()
         self._operators = self._resolve(configuration)
         self._links = LinkMonitor(self._links_changed)

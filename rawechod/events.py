@@ -156,6 +156,11 @@ UNKNOWN_OPERATOR = Event(
     "Create the user or the group (`systemd-sysusers` makes @rawecho), then `systemctl reload rawechod`.",
 )
 LOG_LOST = Event("log_lost", "warning", "{count} journal entries were not written: the journal stalled")
+LEFT_OUT = Event(
+    "left_out",
+    "warning",
+    "{count} entries of the kind {kind} were left out: more than 30 in 30 seconds",
+)
 FAILED = Event("failed", "critical", "Internal error in {place}; please report it")
 
 EVENTS = tuple(value for value in list(globals().values()) if isinstance(value, Event))
@@ -183,7 +188,8 @@ FIELDS = {
     "sent": "requests of a probe",
     "received": "those of them that were answered in time",
     "lost": "those of them that were not",
-    "count": "how many entries were lost",
+    "count": "how many entries were lost or left out",
+    "kind": "of which kind they would have been, a RAWECHO_EVENT",
     "place": "the part of the daemon that failed",
 }
 """The entries' own fields, `RAWECHO_` and these names in upper case, and what they mean."""

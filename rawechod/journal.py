@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -25,8 +26,8 @@ IDENTIFIER = "rawechod"
 PRIORITIES = {"critical": 2, "error": 3, "warning": 4, "notice": 5, "info": 6, "debug": 7}
 """syslog(3) priorities by level."""
 QUEUE_LENGTH = 1024
-REPEATS, WINDOW = 30, 30.0
-"""At most so many entries of one kind in so many seconds."""
+REPEATS, WINDOW = 30, 30_000_000_000
+"""At most so many entries of one kind in so many nanoseconds."""
 
 Entry = dict[str, Any]
 
@@ -64,19 +65,40 @@ class _Writer:
                 self._write(_as_entry(events.LOG_LOST, {"count": lost}))
 
 
-class _Repeats:
-    """Limits each kind of event to REPEATS a WINDOW."""
+@dataclass(slots=True)
+class _Window:
+    """The entries of one kind, written or not, since the first of them."""
 
-    def __init__(self) -> None:
-        self._seen: dict[str, tuple[float, int]] = {}
+    ends_at: int
+    count: int = 0
+
+
+class _Repeats:
+    """Limits each kind of event to REPEATS a WINDOW; tells how many it left out when the WINDOW is over."""
+
+    def __init__(self, tell: Callable[[str, int], None]) -> None:
+        self._tell = tell
+        self._windows: dict[str, _Window] = {}
+        self.call_at: Callable[[int, Callable[[], None]], object] = lambda _when, _call: None
 
     def admits(self, name: str) -> bool:
-        now = time.monotonic()
-        since, count = self._seen.get(name, (now, 0))
-        if now - since > WINDOW:
-            since, count = now, 0
-        self._seen[name] = (since, count + 1)
-        return count < REPEATS
+        self._end(name)
+        window = self._windows.setdefault(name, _Window(time.monotonic_ns() + WINDOW))
+        window.count += 1
+        if window.count == REPEATS + 1:
+            self.call_at(window.ends_at, lambda: self._end(name))
+        return window.count <= REPEATS
+
+    def close(self) -> None:
+        for name in list(self._windows):
+            self._end(name, early=True)
+
+    def _end(self, name: str, early: bool = False) -> None:
+        window = self._windows.get(name)
+        if window and (early or window.ends_at <= time.monotonic_ns()):
+            del self._windows[name]
+            if window.count > REPEATS:
+                self._tell(name, window.count - REPEATS)
 
 
 class _Journal:
@@ -85,7 +107,7 @@ class _Journal:
     def __init__(self) -> None:
         self._writer: _Writer | None = None
         self._threshold = 0
-        self._repeats = _Repeats()
+        self._repeats = _Repeats(self._tell_left_out)
 
     def start(self, level: str = "info") -> None:
         """Begin to write; call it again to change the level."""
@@ -102,6 +124,7 @@ class _Journal:
     def close(self) -> None:
         """Write what is queued and stop."""
         if self._writer:
+            self._repeats.close()
             self._writer.close()
         self._writer = None
 
@@ -109,6 +132,14 @@ class _Journal:
         """Write one entry; the fields fill the event's sentence and become RAWECHO_* journal fields."""
         if self._writer and PRIORITIES[event.level] <= self._threshold and self._repeats.admits(event.name):
             structlog.get_logger().msg(event.name, kind=event, **fields)
+
+    def tell_in_time(self, call_at: Callable[[int, Callable[[], None]], object]) -> None:
+        """Have a loop tell what was left out; without one the next entry of that kind does, or the end."""
+        self._repeats.call_at = call_at
+
+    def _tell_left_out(self, name: str, count: int) -> None:
+        if self._writer:
+            self._writer.msg(**_as_entry(events.LEFT_OUT, {"kind": name, "count": count}))
 
 
 def stderr_is_journal() -> bool:
@@ -160,4 +191,4 @@ def _to_stderr(entry: Entry) -> None:
 
 
 _journal = _Journal()
-start, close, emit = _journal.start, _journal.close, _journal.emit
+start, close, emit, tell_in_time = _journal.start, _journal.close, _journal.emit, _journal.tell_in_time

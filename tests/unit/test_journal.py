@@ -9,14 +9,15 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from rawechod import events, journal
 from rawechod.events import EVENTS, Event
-from rawechod.journal import QUEUE_LENGTH, REPEATS, _Writer
+from rawechod.journal import QUEUE_LENGTH, REPEATS, WINDOW, _Writer
 from tests.lab import REPOSITORY
 
 NATIVE = "/run/systemd/journal/socket"
@@ -76,7 +77,35 @@ def test_repeats_are_limited(lines: None, capfd: pytest.CaptureFixture[str]) -> 
     journal.close()
     written = capfd.readouterr().err.splitlines()
     assert sum("may not call" in line for line in written) == REPEATS
-    assert "Stopping on SIGTERM" in written[-1]
+    assert "Stopping on SIGTERM" in written[REPEATS]
+    assert written[REPEATS + 1].endswith(
+        " 270 entries of the kind refused were left out: more than 30 in 30 seconds"
+    )
+    assert len(written) == REPEATS + 2
+
+
+def test_what_was_left_out_is_told_in_time(
+    lines: None, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once, by the loop when the time is over or by the next entry of that kind; others count for themselves."""
+    clock, calls = [0], list[tuple[int, Callable[[], None]]]()
+    monkeypatch.setattr(time, "monotonic_ns", lambda: clock[0])
+    monkeypatch.setattr(journal._journal._repeats, "call_at", lambda when, call: calls.append((when, call)))
+    journal.start("info")
+    for number in range(2, 4):
+        for uid in range(REPEATS + number):
+            journal.emit(events.REFUSED, uid=uid, method="x")
+        clock[0] += WINDOW
+    (when, call), (_, late) = calls
+    assert when == WINDOW
+    call()
+    late()
+    journal.emit(events.REFUSED, uid=7, method="x")
+    journal.close()
+    written = [line.split(maxsplit=2)[2] for line in capfd.readouterr().err.splitlines()]
+    told = [(at, line.split()[0]) for at, line in enumerate(written) if "left out" in line]
+    assert told == [(REPEATS, "2"), (2 * REPEATS + 1, "3")]
+    assert len(written) == 2 * REPEATS + 3
 
 
 def test_queue_is_bounded() -> None:
