@@ -124,6 +124,7 @@ def _allowed(detail: dict[str, Any]) -> str:
         "model_type": "a table",
         "model_attributes_type": "a table",
         "string_too_short": "a text that is not empty",
+        "too_long": f"at most {context.get('max_length')} of them",
     }
     for bound, words in (("ge", "at least"), ("le", "at most")):
         if bound in context:

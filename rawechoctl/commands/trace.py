@@ -16,8 +16,8 @@ from rawechoctl.exits import UsageError
 from rawechoctl.output import Output
 from rawechod.control.varlink import Parameters as Body
 
-BATCH = 1000
-"""Frames a call."""
+BATCH = 256
+"""Frames a call: three quarters of what the daemon takes."""
 ENOUGH = 96
 """Octets of a frame that decide."""
 COLOURS = {"replied": output.GREEN, "dropped": output.YELLOW}

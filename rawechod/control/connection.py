@@ -13,7 +13,8 @@ from rawechod.control.authorize import Peer
 from rawechod.control.varlink import Call, CallError, Framer, Parameters, ProtocolError
 from rawechod.reactor import ERROR, GONE, HANG_UP, READ, WRITE, Reactor
 
-READ_SIZE = 65_536
+READ_SIZE = 8_192
+"""Octets; small, since as many calls as they may hold are kept until their turn comes."""
 MOST_UNREAD = 4 << 20
 """A client that lets so many octets of a stream pile up is cut off."""
 
@@ -98,7 +99,7 @@ class Connection:
         self._socket = sock
         self._dispatch = dispatch
         self._on_close = on_close
-        self._framer = Framer()
+        self._framer = Framer(varlink.CALL_LIMIT)
         self._calls: deque[bytes] = deque()
         self._unsent = bytearray()
         self._exchange: Exchange | None = None

@@ -212,7 +212,7 @@ def _validated(model: type[BaseModel], parameters: Parameters) -> BaseModel:
     except ValidationError as error:
         detail = error.errors()[0]
         name = str(detail["loc"][0])
-        if detail["type"] in ("value_error", "greater_than_equal", "less_than_equal"):
+        if detail["type"] in ("value_error", "greater_than_equal", "less_than_equal", "too_long"):
             problem = config_problems.from_pydantic(error, parameters, {})[0]
             raise CallError("InvalidRequest", parameter=name, reason=problem.sentence) from error
         raise CallError(f"{SERVICE}.InvalidParameter", parameter=name) from error

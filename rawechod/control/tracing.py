@@ -49,7 +49,7 @@ class JudgeParameters(Table):
     """Judge's."""
 
     interface: str | None = None
-    frames: list[CapturedFrame]
+    frames: Annotated[list[CapturedFrame], Field(max_length=MOST_FRAMES)]
 
 
 def trace(tracer: Tracer, listeners: list[Listener], exchange: Exchange, parameters: TraceParameters) -> None:
@@ -84,9 +84,6 @@ def _check(listeners: list[Listener], parameters: TraceParameters) -> None:
 
 def judge(listeners: list[Listener], parameters: JudgeParameters) -> Parameters:
     """What a listener would do with captured frames; raises CallError."""
-    if len(parameters.frames) > MOST_FRAMES:
-        reason = f"{len(parameters.frames)} frames; at most {MOST_FRAMES} a call"
-        raise CallError("InvalidRequest", parameter="frames", reason=reason)
     found = _listeners(listeners, parameters.interface)
     judges = [_judge(listener) for listener in found]
     verdicts = [_verdict(judges, _octets(one), one.length, one.at_ns or 0) for one in parameters.frames]

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 else:
     Parameters = dict
 
-MESSAGE_LIMIT = 1 << 20
-"""Longest message, octets."""
+MESSAGE_LIMIT, CALL_LIMIT = 1 << 20, 1 << 16
+"""Longest message, octets, and longest that the daemon takes: everybody may make it keep and parse one."""
 INTERFACE = "io.rawecho.Control"
 SERVICE = "org.varlink.service"
 DEFAULT_SOCKET = "/run/rawecho/control.sock"
@@ -64,11 +64,12 @@ class Reply:
 class Framer:
     """Cuts a stream of octets into messages, however the octets are dealt out."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = MESSAGE_LIMIT) -> None:
+        self._limit = limit
         self._rest = bytearray()
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The messages that `data` completes; raises ProtocolError above MESSAGE_LIMIT."""
+        """The messages that `data` completes; raises ProtocolError above the limit."""
         # Only the new octets can hold a new end: looking at the old ones again would be quadratic.
         if b"\0" not in data:
             self._rest += data
@@ -76,8 +77,8 @@ class Framer:
         else:
             *messages, rest = (bytes(self._rest) + data).split(b"\0")
             self._rest = bytearray(rest)
-        if max(map(len, [*messages, self._rest])) > MESSAGE_LIMIT:
-            raise ProtocolError(f"a message is longer than {MESSAGE_LIMIT} octets")
+        if max(map(len, [*messages, self._rest])) > self._limit:
+            raise ProtocolError(f"a message is longer than {self._limit} octets")
         return messages
 
 

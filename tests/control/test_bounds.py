@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.control.talk import CONTROL, STRANGER, Talk, connect, connect_as
+from rawechod.control.varlink import CALL_LIMIT
+from tests.control.talk import CONTROL, SERVICE, STRANGER, Talk, connect, connect_as
 from tests.lab import Daemon, StartDaemon, wait_for
 
 MOST_A_UID = 128
@@ -17,6 +18,11 @@ MOST_UNREAD = 4 << 20
 KERNEL_KEEPS = 4 << 20
 MEMORY = 32 << 20
 """For the bound and what a probe and a listener at work take."""
+DESCRIBE = {"method": f"{SERVICE}.GetInterfaceDescription", "parameters": {"interface": CONTROL}}
+KEPT = {
+    "half a call": b"x" * CALL_LIMIT,
+    "calls behind replies that nobody reads": (json.dumps(DESCRIBE).encode() + b"\0") * 50 + b"xx\0" * 20_000,
+}
 
 
 def memory(daemon: Daemon) -> int:
@@ -41,6 +47,22 @@ def test_slow_reader_is_cut_off(served: Daemon) -> None:
     assert len(octets) < MOST_UNREAD + KERNEL_KEEPS
     assert b'"summary"' not in octets
     wait_for(lambda: "was cut off: it does not read" in served.stderr, "the journal's word")
+
+
+@pytest.mark.parametrize("octets", KEPT.values(), ids=KEPT)
+def test_what_a_crowd_may_make_us_keep(lone_host: object, daemon: StartDaemon, octets: bytes) -> None:
+    """As much of calls as an ordinary user can pile up, on all connections that are allowed."""
+    ours = daemon(lone_host, "")
+    before = memory(ours)
+    crowd = connect_as(ours.control, STRANGER, count=MOST_A_UID)
+    for talk in crowd:
+        talk.octets(octets)
+    with connect(ours.control) as other:
+        for _ in range(100):
+            other.call("GetStatus")
+    assert memory(ours) < before + MEMORY
+    for talk in crowd:
+        talk.socket.close()
 
 
 def test_probe_that_is_read_is_not_cut_off(served: Daemon) -> None:

@@ -207,9 +207,9 @@ def test_names_that_nobody_has(talk: Talk, name: str) -> None:
         assert talk.receive()["error"] == f"{SERVICE}.InvalidParameter"
 
 
-def test_a_hundred_thousand_names(talk: Talk) -> None:
+def test_thousands_of_names(talk: Talk) -> None:
     """As many as fit into a message: the first is named, at little cost."""
-    names = {f"{number:06}": 0 for number in range(70_000)}
+    names = {f"{number:06}": 0 for number in range(4_900)}
     reply = talk.call("GetStatus", **names)
     assert reply == {"error": f"{SERVICE}.InvalidParameter", "parameters": {"parameter": "000000"}}
 

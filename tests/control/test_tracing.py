@@ -75,7 +75,7 @@ def test_a_trace_is_a_stream(talk: Talk) -> None:
         ("Trace", {"outcomes": ["replied", "bad_luck"]}, "outcomes"),
         ("Trace", {"source": "nobody"}, "source"),
         ("Judge", {"interface": "eth7", "frames": []}, "interface"),
-        ("Judge", {"frames": [captured(b"")] * 1025}, "frames"),
+        ("Judge", {"frames": [{"octets": "", "length": 0}] * 1025}, "frames"),
         ("Judge", {"frames": [{"octets": "%%%", "length": 60}]}, "frames"),
         ("Judge", {"frames": [captured(b"", length=-1)]}, "frames"),
         ("Judge", {"frames": [captured(b"", length=10**15)]}, "frames"),
