@@ -5,6 +5,9 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -68,6 +71,16 @@ def library() -> ctypes.CDLL | None:
     return found
 
 
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let signals wait: the kernel's verifier gives up with EAGAIN where one comes."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Bound(NamedTuple):
     """A further program of an object, for native mode: what it may ask the driver depends on which one it is."""
 
@@ -89,7 +102,9 @@ class Program:
             raise InterfaceError(f"{path.name}: {os.strerror(ctypes.get_errno())}")
         if bound:
             self._bind(bound)
-        if code := found.bpf_object__load(self._object):
+        with _undisturbed():
+            code: int = found.bpf_object__load(self._object)
+        if code:
             self.close()
             if -code == errno.EPERM:
                 raise UnavailableError(
