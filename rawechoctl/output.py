@@ -30,7 +30,7 @@ class Output:
         self.as_json = mode != "off"
         self.on_terminal = self._stream.isatty() and os.environ.get("TERM") != "dumb"
         self._pretty = mode == "pretty"
-        self._colour = self._stream.isatty() and not os.environ.get("NO_COLOR")
+        self._colour = self.on_terminal and not os.environ.get("NO_COLOR")
 
     def object(self, value: Parameters) -> None:
         """One JSON object, at once: a reader may be waiting for it."""

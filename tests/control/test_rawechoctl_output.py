@@ -108,7 +108,8 @@ def _terminal(daemon: Daemon, **environment: str) -> str:
     """What `status` writes to a terminal."""
     ours, theirs = os.openpty()
     command = [*TOOL, "--socket", str(daemon.control), "status"]
-    subprocess.run(command, cwd=REPOSITORY, stdout=theirs, env=os.environ | environment, check=True)
+    environment = os.environ | {"TERM": "xterm"} | environment
+    subprocess.run(command, cwd=REPOSITORY, stdout=theirs, env=environment, check=True)
     os.close(theirs)
     written = os.read(ours, 65536).decode()
     os.close(ours)
@@ -116,9 +117,10 @@ def _terminal(daemon: Daemon, **environment: str) -> str:
 
 
 def test_colour_on_terminals_alone(served: Daemon) -> None:
-    """NO_COLOR is honoured; in pipes there is none anyway."""
+    """NO_COLOR is honoured, and TERM where it is dumb; in pipes there is none anyway."""
     assert "\x1b[" in _terminal(served, NO_COLOR="")
     assert "\x1b[" not in _terminal(served, NO_COLOR="1")
+    assert "\x1b[" not in _terminal(served, NO_COLOR="", TERM="dumb")
     assert "\x1b[" not in served.ctl("status").stdout
 
 
