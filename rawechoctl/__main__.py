@@ -31,6 +31,8 @@ def run() -> int:
     """Run one command; its exit status."""
     # As any filter: a reader that goes away ends us without a word.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    if sys.stderr is None:  # Closed: what is for it would go among the results.
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123
     try:
         argv = cli.normalised(sys.argv[1:])
         arguments = cli.parser(argv).parse_args(argv)

@@ -73,6 +73,14 @@ def test_full_disk(served: Daemon) -> None:
     assert "can't write the output: No space left on device" in result.stderr
 
 
+@pytest.mark.parametrize("arguments", ["--nonsense", "probe nobody", "probe nobody -c x"])
+def test_closed_standard_error(served: Daemon, arguments: str) -> None:
+    """What is for it is not written elsewhere, and the exit status is the same."""
+    command = ["sh", "-c", f'exec "{TOOL[0]}" -m rawechoctl --socket "$0" {arguments} 2>&-', str(served.control)]
+    result = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+    assert (result.returncode, result.stdout) == (2, "")
+
+
 def test_closed_standard_output(served: Daemon) -> None:
     """Nowhere to write to: said, as for a full disk."""
     command = ["sh", "-c", f'exec "{TOOL[0]}" -m rawechoctl --socket "$0" status >&-', str(served.control)]
