@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import TypeVar
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -11,20 +12,25 @@ from rich.text import Text
 
 from rawechoctl import history, rates
 from rawechoctl.history import History
+from rawechoctl.output import draw_plainly
 from rawechoctl.rates import Row
 from rawechoctl.render import rate, span
 from rawechod.control.varlink import Parameters
 
+Part = TypeVar("Part", str, Text)
 STATES = {"up": "green", "down": "bold red", "absent": "yellow"}
 MOST_REASONS = 12
 NARROW = 100
 """Below so many characters a line, what is nice to know is left out."""
+TIGHT = 72
+"""Below so many, all but what tells how it goes."""
 
 
 class Dashboard:
     """A screen of its own, drawn anew with each look; it is gone at the end."""
 
     def __init__(self) -> None:
+        draw_plainly()
         self._console = Console(highlight=False)
         self._blocks = history.BLOCKS if self._console.encoding.startswith("utf") else history.ASCII_BLOCKS
         self._history: defaultdict[tuple[str, str], History] = defaultdict(lambda: History(0))
@@ -50,7 +56,7 @@ class Dashboard:
             f"rawechod {status['version']}, pid {status['pid']}, up {span(status['uptime_s'])}, {status['config']}"
         )
         self._shown = [_line(head, "bold"), Text(), self._listeners(rows)]
-        self._shown += self._reasons(rows) + _notes(rows) + _probes(status)
+        self._shown += self._reasons(rows) + _notes(rows) + self._probes(status)
         self._draw(self._shown)
 
     def _draw(self, parts: list[RenderableType]) -> None:
@@ -58,17 +64,19 @@ class Dashboard:
 
     def _listeners(self, rows: list[Row]) -> Table:
         wide = self._console.width >= NARROW
-        table = _table("INTERFACE", "ETHERTYPE", "STATE")
+        table = self._table("INTERFACE", *self._unless_tight("ETHERTYPE"), "STATE")
         for name in ("RECEIVED", "REPLIED", "DROPPED", *(("LOST BEFORE US", "SINCE START") if wide else ())):
             table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("RECEIVED, EARLIER", ratio=1, no_wrap=True, overflow="crop")
+        for name in self._unless_tight("RECEIVED, EARLIER"):
+            table.add_column(name, ratio=1, no_wrap=True, overflow="crop")
         for row in rows:
             one = row.listener
-            cells = [_line(one["interface"], "bold"), one["ethertype"], _line(one["state"], STATES[one["state"]])]
-            cells += [rate(row.received), rate(row.replied), _line(rate(row.all_dropped), _alarm(row.all_dropped))]
+            cells = [_line(one["interface"], "bold"), *self._unless_tight(one["ethertype"])]
+            cells += [_line(one["state"], STATES[one["state"]]), rate(row.received), rate(row.replied)]
+            cells += [_line(rate(row.all_dropped), _alarm(row.all_dropped))]
             if wide:
                 cells += [_line(rate(row.kernel_drops), _alarm(row.kernel_drops)), f"{one['received']:,}"]
-            table.add_row(*cells, self._sparkline(row))
+            table.add_row(*cells, *self._unless_tight(self._sparkline(row)))
         return table
 
     def _sparkline(self, row: Row) -> Text:
@@ -84,34 +92,38 @@ class Dashboard:
         ]
         if not found:
             return []
-        table = _table("WHY NOT ANSWERED", "INTERFACE")
-        for name in ("NOW", "SINCE START"):
+        table = self._table("WHY NOT ANSWERED", "INTERFACE")
+        for name in ("NOW", *self._unless_tight("SINCE START")):
             table.add_column(name, justify="right", no_wrap=True)
         for value, total, reason, interface in sorted(found, reverse=True)[:MOST_REASONS]:
-            table.add_row(reason, interface, _line(rate(value), _alarm(value)), f"{total:,}")
+            since_start = self._unless_tight(f"{total:,}")
+            table.add_row(reason, interface, _line(rate(value), _alarm(value)), *since_start)
         return [Text(), table]
 
+    def _probes(self, status: Parameters) -> list[RenderableType]:
+        if not status["probes"]:
+            return []
+        names = self._unless_tight("ETHERTYPE"), self._unless_tight("USER ID")
+        table = self._table("PROBED PEER", "INTERFACE", *names[0], "FOR", *names[1])
+        for one in status["probes"]:
+            ethertype, uid = self._unless_tight(one["ethertype"]), self._unless_tight(str(one["uid"]))
+            table.add_row(one["target"], one["interface"], *ethertype, span(one["running_s"]), *uid)
+        return [Text(), table]
 
-def _probes(status: Parameters) -> list[RenderableType]:
-    if not status["probes"]:
-        return []
-    table = _table("PROBED PEER", "INTERFACE", "ETHERTYPE", "FOR", "USER ID")
-    for one in status["probes"]:
-        running = span(one["running_s"])
-        table.add_row(one["target"], one["interface"], one["ethertype"], running, str(one["uid"]))
-    return [Text(), table]
+    def _table(self, *columns: str) -> Table:
+        gap = 1 if self._console.width < TIGHT else 2
+        table = Table(box=None, padding=(0, gap, 0, 0), header_style="dim", pad_edge=False)
+        for name in columns:
+            table.add_column(name, no_wrap=True, overflow="ellipsis")
+        return table
+
+    def _unless_tight(self, *parts: Part) -> tuple[Part, ...]:
+        return parts if self._console.width >= TIGHT else ()
 
 
 def _notes(rows: list[Row]) -> list[RenderableType]:
     notes = [(row.listener["interface"], note) for row in rows for note in row.listener["notes"]]
     return [Text(f"{interface}: {note}", style="yellow") for interface, note in notes]
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
-    for name in columns:
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
-    return table
 
 
 def _alarm(value: float) -> str:

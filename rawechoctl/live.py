@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text as Words
 
 from rawechoctl import history, text
+from rawechoctl.output import draw_plainly
 from rawechoctl.render import brief, percent, span
 from rawechoctl.tally import Tally
 from rawechod.control.varlink import Parameters as Body
@@ -30,6 +31,7 @@ class Live:
 
     def __init__(self, after: text.Text) -> None:
         self._after = after
+        draw_plainly()
         self._console = Console(highlight=False)
         self._screen = Screen(console=self._console, auto_refresh=False, transient=True)
         self._blocks = history.BLOCKS if self._console.encoding.startswith("utf") else history.ASCII_BLOCKS
@@ -78,6 +80,8 @@ class Live:
         lines = [_line(title, "bold"), *([_line(start["note"])] if start["note"] else []), Words()]
         # Short: the terminal writes ^C behind it, which must not begin a line.
         ending = _line("Ctrl-C ends it", "dim")
+        if self._console.height <= OTHER_LINES:  # What is taller than the screen could not be drawn anew in place.
+            return Group(lines[0], self._times(), self._counts(), ending)
         return Group(*lines, *self._chart(), Words(), self._times(), self._counts(), self._progress(now), ending)
 
     def _chart(self) -> list[RenderableType]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
 import json
@@ -15,6 +16,19 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 GREEN, YELLOW, RED, BOLD, PLAIN = "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[1m", "\x1b[0m"
+PLAIN_LETTERS = {"µ": "u", "…": "."}
+
+
+def draw_plainly() -> None:
+    """Have letters that the locale lacks take one place each, so that what is drawn keeps its width."""
+    codecs.register_error("plain", _plain)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="plain")
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    return "".join(PLAIN_LETTERS.get(letter, "?") for letter in error.object[error.start : error.end]), error.end
 
 
 class Output:

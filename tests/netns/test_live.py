@@ -22,8 +22,10 @@ def show() -> Iterator[Show]:
     """Run rawechoctl against a daemon, on a terminal."""
     shown: list[Terminal] = []
 
-    def start(daemon: Daemon, *arguments: str, columns: int = 100, term: str = "xterm-256color") -> Terminal:
-        shown.append(Terminal(daemon._ctl(*arguments), REPOSITORY, columns, TERM=term))
+    def start(
+        daemon: Daemon, *arguments: str, columns: int = 100, lines: int = 30, **environment: str
+    ) -> Terminal:
+        shown.append(Terminal(daemon._ctl(*arguments), REPOSITORY, columns, lines, **environment))
         return shown[-1]
 
     yield start
@@ -75,16 +77,49 @@ def test_live_loss_is_marked(cable: Cable, show: Show) -> None:
     assert_left_clean(seen)
 
 
+def longest_drawn(seen: Terminal) -> int:
+    """Characters of the longest line before the end."""
+    drawn, _, _ = seen.written.rpartition(SHOW_CURSOR)
+    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn))
+    return max(len(line) for line in lines)
+
+
+@pytest.mark.parametrize("letters", ["utf-8", "ascii"])
 @pytest.mark.parametrize("columns", [20, 200])
-def test_live_fits_any_width(cable: Cable, show: Show, columns: int) -> None:
+def test_live_fits_any_width(cable: Cable, show: Show, columns: int, letters: str) -> None:
     """No drawn line is longer than the terminal: it would wrap, and the drawing would creep."""
-    seen = show(cable.ours, *ENDLESS, "--live", columns=columns)
+    seen = show(cable.ours, *ENDLESS, "--live", columns=columns, PYTHONIOENCODING=letters)
     seen.wait_for(r"[1-9]\d* answered")
     seen.type(CTRL_C)
     assert seen.end() == 0
-    drawn, _, _ = seen.written.rpartition(SHOW_CURSOR)
-    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn))
-    assert max(len(line) for line in lines) <= columns
+    assert longest_drawn(seen) <= columns
+
+
+def test_live_on_a_few_lines(cable: Cable, show: Show) -> None:
+    """Without the chart: what does not fit could not be drawn anew in place, and would pile up."""
+    seen = show(cable.ours, *ENDLESS, "--live", lines=6)
+    seen.wait_for(r"[1-9]\d answered, 0 lost \(0%\)")
+    seen.type(CTRL_C)
+    assert seen.end() == 0
+    assert not re.search(BLOCKS, seen.text)
+    assert_left_clean(seen)
+
+
+@pytest.mark.parametrize("letters", ["utf-8", "ascii"])
+def test_top_on_a_narrow_terminal(cable: Cable, show: Show, letters: str) -> None:
+    """What tells how it goes is there in full."""
+    running = cable.ours.ctl_popen(*ENDLESS, "-q")
+    try:
+        wait_for(lambda: cable.ours.status()["probes"], "a running probe")
+        seen = show(cable.ours, "top", "-i", "200ms", columns=40, PYTHONIOENCODING=letters)
+        seen.wait_for(r"INTERFACE STATE RECEIVED REPLIED DROPPED")
+        seen.wait_for(r"eth1 +up +[1-9]\d* +0 +[1-9]")
+        seen.wait_for(rf"{MAC_B} eth1 +\d")
+        seen.type(CTRL_C)
+        assert seen.end() == 0
+    finally:
+        running.terminate()
+        running.communicate()
 
 
 def test_live_where_the_daemon_dies(two_hosts: object, responder: Responder, show: Show) -> None:
@@ -103,7 +138,7 @@ def test_live_without_a_terminal_is_lines(cable: Cable, show: Show, terminal: st
     """In a pipe, or on a terminal that can't: a line an event and the summary, no control sequences."""
     probe = ("probe", MAC_B, "-c", "3", "-i", "10ms", "--live")
     if terminal:
-        seen = show(cable.ours, *probe, term=terminal)
+        seen = show(cable.ours, *probe, TERM=terminal)
         assert seen.end() == 0
         text = seen.written
     else:
