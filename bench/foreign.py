@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from bench import machine
+from bench import machine, options
 from bench.arena import two_hosts
 from bench.responders import HERE, INTERFACE, Site, config, rawechod
 from tests.lab import MAC_B
@@ -33,11 +33,8 @@ LISTENERS = {
 
 
 def _arguments(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bench.foreign", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--duration", type=float, default=0.2, metavar="S", help="of each measurement")
-    parser.add_argument("--realtime", action="store_true", help="before all else, on a busy machine")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the medians here")
+    parser = options.parser("foreign", __doc__, "the medians")
+    options.add_rounds(parser, rounds=15, duration=0.2)
     return parser.parse_args(argv)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import machine
+from bench import machine, options
 from bench.arena import Arena, two_hosts
 from bench.load import Case, Generator, compile_generator
 from bench.responders import HERE, INTERFACE, Site, config, rawechod
@@ -32,11 +32,8 @@ Measure = Callable[[], dict[str, Any]]
 
 
 def _arguments(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bench.growth", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--duration", type=float, default=0.3, metavar="S", help="of each measurement")
-    parser.add_argument("--realtime", action="store_true", help="both ends before all else, on a busy machine")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the ratios here")
+    parser = options.parser("growth", __doc__, "the ratios")
+    options.add_rounds(parser, rounds=5, duration=0.3)
     return parser.parse_args(argv)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import machine
+from bench import machine, options
 from bench.arena import two_hosts
 from bench.responders import INTERFACE, Site, config, rawechod
 from tests.lab import MAC_B, Daemon
@@ -20,12 +20,10 @@ GOAL = 100_000
 
 
 def _arguments(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bench.prober", description=__doc__)
+    parser = options.parser("prober", __doc__, "the probe's summary")
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--interval", default="10us")
     parser.add_argument("--engine", default="ebpf", help="the responder's")
-    parser.add_argument("--realtime", action="store_true", help="before all else, on a busy machine")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the probe's summary here")
     return parser.parse_args(argv)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import goals, machine, picture
+from bench import goals, machine, options, picture
 from bench.arena import Arena, all_seated
 from bench.load import PLAIN, Case, Sample, cases, compile_generator
 from bench.responders import BASELINE, MOST, RESPONDERS
@@ -39,9 +39,8 @@ def _names(text: str) -> list[str]:
 
 def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     known = "; ".join(f"{name}: {row.what}" for name, row in RESPONDERS.items())
-    parser = argparse.ArgumentParser(prog="bench.reflect", description=__doc__, epilog=known)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--duration", type=float, default=0.3, metavar="S", help="of each measurement")
+    parser = options.parser("reflect", __doc__, "facts, samples and summary", epilog=known)
+    options.add_rounds(parser, rounds=5, duration=0.3)
     parser.add_argument(
         "--cases", type=cases, default=cases(CASES), metavar="OUTSTANDINGxSIZE[+KIND],...",
         help="sizes without FCS; kinds vlan and pae",
@@ -51,10 +50,6 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--wait", choices=GENERATOR, default="auto", help="what the generator does meanwhile")
     parser.add_argument("--no-pin", action="store_true", help="leave the choice of cores to the scheduler")
-    parser.add_argument(
-        "--realtime", action="store_true", help="both ends before all else, where the machine has other work"
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write facts, samples and summary here")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the first case and the second, as SVG")
     return parser.parse_args(argv)
 
