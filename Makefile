@@ -6,7 +6,7 @@ DESTDIR ?=
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint generate bench install deb fresh clean
+.PHONY: help setup demo test lint generate bench install deb fresh clean distclean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -44,6 +44,9 @@ deb: ## build the Debian package for the running release, into dist/
 fresh: ## setup, demo and test in a new minimal Debian, as root
 	@packaging/try-fresh.sh
 
-clean: ## remove what the other targets made
+clean: ## remove what the other targets made here; the minimal Debians in ~/.cache/rawecho stay
 	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find rawechod rawechoctl tests bench packaging -name __pycache__ -prune -exec rm -rf {} +
+
+distclean: clean ## and those too
+	rm -rf --one-file-system "$${XDG_CACHE_HOME:-$$HOME/.cache}/rawecho"
