@@ -2,7 +2,9 @@
 # Minimal Debian systems of another or the same release, to build and to try packages in.
 #   root.sh make SUITE               a system with a service manager and nothing else; prints its directory
 #   root.sh make SUITE build         the same, with what builds the Debian package
+#   root.sh make SUITE fresh         one with git, make and python3 instead
 #   root.sh run ROOT [-b SRC:DST]... COMMAND...   run COMMAND in it; what it changes is lost, but below DST
+#   root.sh enter COPY COMMAND...    run COMMAND in a copy of it, which it changes
 # A system is made once and kept in ~/.cache/rawecho. It borrows this machine's kernel and its way to the network: apt's
 # mirror and proxies, the name servers, pip's PIP_* settings. Needs root and mmdebstrap.
 set -euo pipefail
@@ -12,7 +14,7 @@ CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/rawecho/roots
 CONTROL=${SELF%/*}/debian/control
 
 die() { printf 'root.sh: %s\n' "$*" >&2; exit 1; }
-usage() { sed -n '3,5s/^# *//p' "$SELF" >&2; exit 2; }
+usage() { sed -n '3,7s/^# *//p' "$SELF" >&2; exit 2; }
 
 # --- make ---
 
@@ -35,14 +37,17 @@ make() { # SUITE [build]
     echo "$root"
 }
 
-make_plain() { # SUITE DIRECTORY
+make_plain() { bootstrap systemd-sysv,dbus "$@"; } # SUITE DIRECTORY
+make_fresh() { bootstrap git,make,python3 "$@"; } # SUITE DIRECTORY
+
+bootstrap() { # PACKAGES SUITE DIRECTORY
     local mirror settings
     # shellcheck disable=SC2016 # apt expands it
     mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' | head -n 1)
     settings=$(mktemp)
     apt-config dump Acquire | grep -E '^Acquire::(https?|Retries|Check-)' >"$settings" || true
-    mmdebstrap --quiet --variant=minbase --include=systemd-sysv,dbus --aptopt="$settings" \
-        "$1" "$2" ${mirror:+"$mirror"}
+    mmdebstrap --quiet --variant=minbase --include="$1" --aptopt="$settings" \
+        "$2" "$3" ${mirror:+"$mirror"}
     rm "$settings"
 }
 
@@ -119,6 +124,6 @@ network_settings() { # ROOT: pip's settings and the proxies, with pip's certific
 verb=$1
 shift
 case $verb in
-    make | run | __lay | __pivot) "${verb#__}" "$@" ;;
+    make | run | enter | __lay | __pivot) "${verb#__}" "$@" ;;
     *) usage ;;
 esac
