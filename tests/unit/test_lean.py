@@ -17,3 +17,9 @@ def loaded(*modules: str) -> list[str]:
 def test_the_daemon_loads_nothing_that_it_does_not_use() -> None:
     """No TLS, no OpenSSL, no colours; the libraries that would bring them are there all the same."""
     assert loaded("structlog", "pydantic", "_ssl", "ssl", "_hashlib", "rich") == ["structlog", "pydantic"]
+
+
+def test_what_is_loaded_is_not_looked_through_for_garbage() -> None:
+    """The collector has next to nothing to do behind the imports."""
+    code = "import gc, rawechod.__main__; print(gc.get_freeze_count() > 10 * len(gc.get_objects()))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "True\n"
