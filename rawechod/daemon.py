@@ -28,6 +28,8 @@ class Daemon:
         """Binds everything; raises PrivilegeError, ControlSocketError."""
         passed = systemd.listen_sockets()  # Before anything of ours can have one of their numbers.
         open_unbound().close()
+        # First of all: of two daemons that are started the second one must not answer, not even for a moment.
+        self._endpoint = None if passed else Endpoint(control_path)
         self._config, self._source, self._reloadable = configuration, source, reloadable
         self._reactor = Reactor()
         journal.tell_in_time(self._reactor.call_at)
@@ -39,7 +41,6 @@ class Daemon:
         self.tracer.follow(self._listeners)
         self._follow_links()
         self.prober = Prober(self._reactor, self._links, configuration)
-        self._endpoint = None if passed else Endpoint(control_path)
         sockets = [self._endpoint.socket] if self._endpoint else passed
         self._server = Server(self._reactor, sockets, Methods(self))
         self._reactor.register(self._links.fileno(), self._links.read)
