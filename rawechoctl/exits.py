@@ -23,6 +23,7 @@ _BY_ERROR = {
     "io.rawecho.Control.TooManyConnections": REFUSED,
     "io.rawecho.Control.InvalidRequest": USAGE,
     "io.rawecho.Control.SeveralResponders": USAGE,
+    "io.rawecho.Control.ProtocolError": USAGE,  # Arguments that are too long for a call.
     "org.varlink.service.InvalidParameter": USAGE,
 }
 

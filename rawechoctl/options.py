@@ -50,7 +50,14 @@ def _discover(command: argparse.ArgumentParser) -> None:
         metavar="TYPE",
         help="ask through this one too; may be repeated",
     )
-    add("-c", "--count", type=_whole, default=3, metavar="N", help="requests of each kind; default: 3")
+    add(
+        "-c",
+        "--count",
+        type=_whole,
+        default=3,
+        metavar="N",
+        help="requests of each kind, 0 = until interrupted; default: 3",
+    )
     add("-W", "--timeout", default="500ms", metavar="TIME", help="wait so long for answers; default: 500ms")
 
 

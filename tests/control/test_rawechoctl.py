@@ -54,6 +54,7 @@ USAGE = [
     (("probe", "-I", "eth7"), "interface: probing from eth7 is not configured; allowed: lo"),
     (("probe", "--ethertype", "IPX"), "ethertype: 'IPX' is no EtherType"),
     (("probe", "me"), "target: "),
+    (("probe", "x" * 70_000), "a message is longer than 65536 octets"),
 ]
 
 
