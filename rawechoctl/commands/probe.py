@@ -17,6 +17,8 @@ from rawechod.control.varlink import Parameters as Body
 
 TICK = 0.1
 """A live view moves on without an event, seconds."""
+QUIET = frozenset({"interval", "summary"})
+"""What `--quiet` leaves."""
 
 
 class View(Protocol):
@@ -30,14 +32,16 @@ class View(Protocol):
 
 
 class Json:
-    """An object an event."""
+    """An object an event; `quiet` leaves the intervals and the summary."""
 
-    def __init__(self, out: Output) -> None:
+    def __init__(self, out: Output, quiet: bool) -> None:
         self._out = out
+        self._quiet = quiet
 
     def take(self, event: str, body: Body) -> None:
         """Print it."""
-        self._out.object({"event": event, **body})
+        if not self._quiet or event in QUIET:
+            self._out.object({"event": event, **body})
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -120,7 +124,7 @@ def _shown(arguments: Namespace, out: Output) -> View:
     from rawechoctl.text import Text
 
     if out.as_json:
-        return Json(out)
+        return Json(out, arguments.quiet)
     if arguments.csv == "-":
         return Text(Output("off", sys.stderr), quiet=True)
     if arguments.live and out.on_terminal:

@@ -13,10 +13,15 @@ from rawechod.config import Count, Duration, Interval, ReportEvery, Size, Table,
 from rawechod.control.connection import Exchange
 from rawechod.control.varlink import CallError, Parameters
 from rawechod.errors import InterfaceError, PrivilegeError, RequestError
-from rawechod.probe.events import Arrived, ProbeEvent, Summary
+from rawechod.probe.events import Arrived, Lost, ProbeEvent, Summary
 from rawechod.probe.job import Job, Outcome
 from rawechod.probe.prober import Prober, Wish
 from rawechod.wire import ethernet
+
+MOST_BEHIND = 2 << 20
+"""A caller with so many octets unread is told of no single request until it has read some."""
+PATIENCE = 10.0
+"""Whoever reads nothing for so many seconds is cut off, when its events have piled up."""
 
 
 class ProbeParameters(Table):
@@ -65,17 +70,14 @@ class Probing:
     def start(self, exchange: Exchange, parameters: ProbeParameters) -> None:
         """Start one for a caller; raises CallError."""
         wish = Wish(**{name: value for name, value in parameters if value is not None})
-
-        def on_event(event: ProbeEvent) -> None:
-            if exchange.call.more and (not parameters.quiet or event.event == "interval"):
-                exchange.event(_event(event))
+        teller = _Teller(exchange, bool(parameters.quiet), self._uptime)
 
         def on_end(outcome: Outcome) -> None:
             uid, _ = self._running.pop(job)
-            _tell_end(exchange, job, uid, outcome)
+            _tell_end(exchange, job, uid, teller.completed(outcome))
 
         try:
-            job = self._prober().start(wish, on_event, on_end)
+            job = self._prober().start(wish, teller.tell, on_end)
         except RequestError as error:
             raise CallError("InvalidRequest", parameter=error.parameter, reason=str(error)) from error
         except (InterfaceError, PrivilegeError) as error:
@@ -83,6 +85,46 @@ class Probing:
         self._running[job] = (exchange.peer.uid, self._uptime())
         exchange.on_hang_up = job.stop
         journal.emit(events.PROBE_STARTED, **_fields(job, exchange.peer.uid))
+
+
+class _Teller:
+    """Tells a caller of events. One that is slow to read is spared single requests, and told how many in the end.
+
+    One that reads nothing at all is spared for a while only: then its probe shall end.
+    """
+
+    def __init__(self, exchange: Exchange, quiet: bool, uptime: Callable[[], float]) -> None:
+        self._exchange = exchange
+        self._quiet = quiet
+        self._uptime = uptime
+        self._behind_since: float | None = None
+        self._untold = 0
+
+    def tell(self, event: ProbeEvent) -> None:
+        """One event, if the caller wants it."""
+        if not self._exchange.call.more or (self._quiet and event.event != "interval"):
+            return
+        if isinstance(event, Arrived | Lost) and self._spares():
+            self._untold += 1
+        else:
+            self._exchange.event(_event(event))
+
+    def completed(self, outcome: Outcome) -> Outcome:
+        """The end, with what was left out."""
+        if not self._untold or not isinstance(outcome, Summary):
+            return outcome
+        note = (
+            f"{self._untold} replies and losses were not told one by one: they were not read as fast as they came"
+        )
+        return dataclasses.replace(outcome, untold=self._untold, notes=[*outcome.notes, note])
+
+    def _spares(self) -> bool:
+        if self._exchange.behind < MOST_BEHIND:
+            self._behind_since = None
+            return False
+        now = self._uptime()
+        self._behind_since = now if self._behind_since is None else self._behind_since
+        return now - self._behind_since < PATIENCE
 
 
 def _fields(job: Job, uid: int) -> dict[str, object]:

@@ -155,6 +155,8 @@ class Summary:
     notes: list[str] = field(default_factory=list)
     authenticators: list[str] = field(default_factory=list)
     """Who sent EAP requests meanwhile; heard under ETH_P_PAE alone."""
+    untold: int = 0
+    """Replies and losses that were not told as events."""
 
 
 ProbeEvent = Start | Using | Arrived | Lost | Interval | Summary

@@ -16,7 +16,7 @@ from tests.lab import Daemon, StartDaemon, wait_for
 MOST_A_UID = 128
 MOST_UNREAD = 4 << 20
 KERNEL_KEEPS = 4 << 20
-MEMORY = 32 << 20
+MEMORY = 64 << 20
 """For the bound and what a probe and a listener at work take."""
 DESCRIBE = {"method": f"{SERVICE}.GetInterfaceDescription", "parameters": {"interface": CONTROL}}
 KEPT = {
@@ -47,6 +47,23 @@ def test_slow_reader_is_cut_off(served: Daemon) -> None:
     assert len(octets) < MOST_UNREAD + KERNEL_KEEPS
     assert b'"summary"' not in octets
     wait_for(lambda: "was cut off: it does not read" in served.stderr, "the journal's word")
+
+
+def test_reader_that_is_slow_misses_single_requests(served: Daemon) -> None:
+    """Its probe runs to the end; what it was not told of is counted, and in all figures."""
+    requests = 30_000
+    with connect(served.control) as slow, connect(served.control) as other:
+        slow.more("Probe", count=requests, interval="10us")
+        wait_for(lambda: not other.call("GetStatus")["parameters"]["probes"], "the probe's end", timeout=60)
+        events = [slow.receive()["parameters"]]
+        while events[-1]["event"] != "summary":
+            events.append(slow.receive()["parameters"])
+    summary = events[-1]["summary"]
+    told = [event for event in events if event["event"] in ("reply", "lost", "duplicate", "late")]
+    assert summary["sent"] == summary["received"] + summary["lost"] == requests
+    assert summary["untold"] > 0
+    assert summary["untold"] + len(told) == requests + summary["duplicates"] + summary["late"]
+    assert f"{summary['untold']} replies and losses were not told" in summary["notes"][-1]
 
 
 @pytest.mark.parametrize("octets", KEPT.values(), ids=KEPT)

@@ -181,9 +181,10 @@ def test_client_that_does_not_read_is_cut_off(ours: Daemon) -> None:
     assert f"probe of {UNREAD} ended" in ours.stderr
 
 
-def test_quiet_probe_has_the_summary_alone(ours: Daemon) -> None:
-    """`-q`."""
-    (only,) = ours.objects("probe", "-q", "-c", "3", "-i", "5ms", MAC_B)
+@pytest.mark.parametrize("written", [(), ("--csv", "/dev/null"), ("--report", "/dev/null")], ids=str)
+def test_quiet_probe_has_the_summary_alone(ours: Daemon, written: tuple[str, ...]) -> None:
+    """`-q`, also where a file needs all events."""
+    (only,) = ours.objects("probe", "-q", "-c", "3", "-i", "5ms", *written, MAC_B)
     assert_clean(only, 3)
 
 
