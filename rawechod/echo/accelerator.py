@@ -11,6 +11,7 @@ from rawechod.echo import native
 from rawechod.echo.breaker import MOST_LOOPS, StormBreaker
 from rawechod.echo.constants import HEAD_LENGTH
 from rawechod.echo.counters import Counters
+from rawechod.echo.peers import MOST_PEERS, Census
 from rawechod.packet import compiled
 from rawechod.packet.batch import BATCH, Received
 from rawechod.packet.compiled import Arrival, Refusal
@@ -56,6 +57,7 @@ def _library() -> ctypes.CDLL | None:
     library.re_batch_serve.argtypes = (ctypes.c_void_p,)
     library.re_batch_take_loops.argtypes = (ctypes.c_void_p, ctypes.POINTER(_Loop))
     library.re_batch_open_loops.argtypes = (ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint64), ctypes.c_int)
+    library.re_batch_peers.argtypes = (ctypes.c_void_p, *3 * (ctypes.c_char_p,))
     library.re_batch_look.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(Arrival))
     return library
 
@@ -115,6 +117,14 @@ class Accelerator:
         counts = list(self._shared.verdicts)
         native.count(counters, [new - old for new, old in zip(counts, self._told, strict=True)])
         self._told = counts
+
+    def census(self) -> Census:
+        """What was counted of each peer, since the beginning."""
+        sizes = (MOST_PEERS * native.MAC.size, MOST_PEERS * native.PEER.size, native.PEER.size)
+        macs, peers, others = map(ctypes.create_string_buffer, sizes)
+        count: int = self._library.re_batch_peers(self._batch, macs, peers, others)
+        found = (macs.raw[: count * native.MAC.size], peers.raw[: count * native.PEER.size])
+        return native.census(*found, others.raw)
 
     def survey(self, breaker: StormBreaker) -> None:
         """Tell the storm breaker who sent how much, and C for whom it is open."""

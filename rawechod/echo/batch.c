@@ -121,6 +121,13 @@ void re_batch_open_loops(struct re_batch *batch, const __u64 *peers, int count)
 	open_loops(&batch->tables, peers, count);
 }
 
+/* Copy what is counted of each peer, and of all others: how many there are. */
+int re_batch_peers(const struct re_batch *batch, __u64 *macs, struct re_peer *peers, struct re_peer *others)
+{
+	*others = batch->tables.others;
+	return copy_peers(&batch->tables, macs, peers);
+}
+
 void re_batch_look(const struct re_batch *batch, int slot, struct re_arrival *out)
 {
 	*out = batch->frames.arrivals[slot];

@@ -41,6 +41,8 @@ _SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "bpf_program__set_ifindex": (None, (_p, _u32)),
     "bpf_map_update_elem": (_i, (_i, _p, _p, _u64)),
     "bpf_map_lookup_elem": (_i, (_i, _p, _p)),
+    "bpf_map_lookup_and_delete_elem": (_i, (_i, _p, _p)),
+    "bpf_map_lookup_batch": (_i, (_i, _p, _p, _p, _p, _p, _p)),
     "bpf_map_delete_elem": (_i, (_i, _p)),
     "bpf_map_get_next_key": (_i, (_i, _p, _p)),
     "bpf_link_create": (_i, (_i, _i, _u32, _p)),
@@ -167,6 +169,20 @@ class Map:
         """The sum over all CPUs of a 64-bit value."""
         octets = self.lookup(key, 8 * self._library.libbpf_num_possible_cpus()) or b""
         return sum(memoryview(octets).cast("Q"))
+
+    def take(self, key: bytes, size: int) -> bytes | None:
+        """Remove an entry: its value, of `size` octets, None where there is none."""
+        value = ctypes.create_string_buffer(size)
+        gone = self._library.bpf_map_lookup_and_delete_elem(self.fd, key, value)
+        return None if gone else value.raw
+
+    def entries(self, key_size: int, size: int, most: int) -> tuple[bytes, bytes]:
+        """All keys and all values of a hash that has at most so many entries, each one after the other."""
+        keys, values = map(ctypes.create_string_buffer, (key_size * most, size * most))
+        count, place = ctypes.c_uint32(most), ctypes.c_uint32()
+        where = (None, ctypes.byref(place))
+        self._library.bpf_map_lookup_batch(self.fd, *where, keys, values, ctypes.byref(count), None)
+        return keys.raw[: key_size * count.value], values.raw[: size * count.value]
 
     def delete(self, key: bytes) -> None:
         """Remove an entry, if it is there."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rawechod.echo.breaker import MOST_LOOPS
 from rawechod.echo.counters import MOST_SESSIONS
-from rawechod.echo.limiter import MOST_PEERS
+from rawechod.echo.peers import MOST_PEERS
 from rawechod.wire import eapol, echo, ethernet
 
 MOST_ALLOWED = 1024

@@ -16,6 +16,7 @@ from rawechod.echo import accelerator, native
 from rawechod.echo.accelerator import Accelerator
 from rawechod.echo.breaker import StormBreaker
 from rawechod.echo.counters import Counters
+from rawechod.echo.peers import Census
 from rawechod.echo.reflector import Arrival, Drop, Instant, Policy, Reflecting, Reply
 from rawechod.echo.tracing import Sink
 from rawechod.errors import InterfaceError
@@ -91,6 +92,10 @@ class EpollEngine:
         if self._accelerator:
             self._accelerator.flush(self._counters)
 
+    def census(self) -> Census:
+        """What was counted of each peer, and not by the reflector."""
+        return self._accelerator.census() if self._accelerator else Census({})
+
     def send(self, frame: bytes) -> None:
         """Send a frame of our own; one that the kernel refuses is lost."""
         self._sender.send([frame])
@@ -161,7 +166,8 @@ class EpollEngine:
 
     def _release(self) -> None:
         if self._accelerator:
-            self._accelerator.flush(self._counters)
+            self.flush()
+            self._duty.reflector.peers.add(self.census())
             self._accelerator.close()
         self._accelerator = self._receiver = None
 

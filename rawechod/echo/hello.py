@@ -6,7 +6,8 @@ under any other EtherType a proper header stands before it.
 
 from __future__ import annotations
 
-from rawechod.echo.limiter import Limiter, PeerLimiter
+from rawechod.echo.limiter import Limiter
+from rawechod.echo.peers import PeerTable
 from rawechod.echo.reflector import Arrival, Drop, Instant, Policy, Reply
 from rawechod.reasons import DropReason, MalformedFrameError
 from rawechod.wire import ethernet
@@ -23,7 +24,7 @@ class HelloReflector:
     def __init__(self, policy: Policy, rate_limit: int = 0, peer_rate_limit: int = 0) -> None:
         self.policy = policy
         self._limiter = Limiter(rate_limit)
-        self._peers = PeerLimiter(peer_rate_limit)
+        self.peers = PeerTable(peer_rate_limit)
 
     def adopt(self, policy: Policy) -> None:
         """Follow a change of the interface."""
@@ -43,10 +44,12 @@ class HelloReflector:
         # With or without a header before it: else two listeners of this mode would answer each other.
         if frame.startswith(MESSAGE) or frame.startswith(MESSAGE, header.length):
             return Drop(DropReason.REPLY)
-        if not self._peers.admits(header.src, now.monotonic):
+        peer = self.peers.receive(header.src, now.monotonic)
+        if not peer.bucket.admits(now.monotonic):
             return Drop(DropReason.PEER_RATE_LIMIT)
         if not self._limiter.admits(now.monotonic):
             return Drop(DropReason.RATE_LIMIT)
+        peer.replied += 1
         return Reply(hello_frame(MESSAGE, self.policy.ethertype, header.src, self.policy.own_mac))
 
 

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 from rawechod.echo import native
 from rawechod.echo.attachment import PATH, Attachment
-from rawechod.echo.bpf import Map, UnavailableError
+from rawechod.echo.bpf import UnavailableError
 from rawechod.echo.breaker import MOST_LOOPS, StormBreaker
 from rawechod.echo.constants import HEAD_LENGTH, MOST_ALLOWED
 from rawechod.echo.counters import Counters, SessionTable
 from rawechod.echo.epoll_engine import NAME as EPOLL
 from rawechod.echo.epoll_engine import Duty, EpollEngine
+from rawechod.echo.kernel_peers import KernelPeers
+from rawechod.echo.peers import Census
+from rawechod.echo.sweep import Sweep
 from rawechod.echo.tracing import Sink
 from rawechod.errors import InterfaceError
 from rawechod.packet.socket import Options
@@ -28,8 +30,6 @@ NAME = "ebpf"
 NEVER_LEFT = "XDP_TX"
 """In an errno's place: a transmit error that only the driver's counters tell."""
 SWEEP_INTERVAL = 5_000_000_000
-SWEEP = 1024
-"""Entries a map that one sweep looks at, so that the loop is not held up."""
 
 _KEY = struct.Struct("=I")
 _NUMBER = struct.Struct("=Q")
@@ -59,8 +59,8 @@ class KernelEngine:
         except Exception:
             self._attachment.close()
             raise
-        self._sessions = _Sweep(self._program.map("sessions"), _SESSION_KEY_SIZE, _SESSION_SIZE)
-        self._peers = _Sweep(self._program.map("peers"), _NUMBER.size, _NUMBER.size)
+        self._sessions = Sweep(self._program.map("sessions"), _SESSION_KEY_SIZE, _SESSION_SIZE)
+        self._peers = KernelPeers(self._program)
         self._sweep_at: Deadline = reactor.call_at(reactor.now() + SWEEP_INTERVAL, self._sweep)
 
     @property
@@ -110,6 +110,10 @@ class KernelEngine:
         self._told = counts
         self._rest.flush()
 
+    def census(self) -> Census:
+        """What was counted of each peer, and not by the reflector."""
+        return self._peers.census().plus(self._rest.census())
+
     def send(self, frame: bytes) -> None:
         """Send a frame of our own; one that the kernel refuses is lost."""
         self._rest.send(frame)
@@ -154,6 +158,7 @@ class KernelEngine:
         """Stop answering."""
         self._sweep_at.cancel()
         self.flush()
+        self._duty.reflector.peers.add(self._peers.census())
         self._attachment.close()
         self._rest.close()
 
@@ -164,29 +169,9 @@ class KernelEngine:
         self._counters.transmit_error(NEVER_LEFT, answers)
 
     def _sweep(self) -> None:
-        """Forget sessions that fell silent and buckets that are full again; the program can't."""
+        """Forget sessions and peers that fell silent; the program can't."""
         self._sweep_at = self._reactor.call_at(self._reactor.now() + SWEEP_INTERVAL, self._sweep)
         now = self._reactor.now()
-        self._sessions.forget(lambda last: now - last >= SessionTable.SILENCE)
-        self._peers.forget(lambda due: due <= now)
+        self._sessions.forget(lambda state: now - _NUMBER.unpack_from(state)[0] >= SessionTable.SILENCE)
+        self._duty.reflector.peers.add(self._peers.forget(now))
         self._attachment.check()
-
-
-class _Sweep:
-    """Walks a map in rounds, each where the last one ended."""
-
-    def __init__(self, entries: Map, key_size: int, size: int) -> None:
-        self._map, self._key_size, self._size = entries, key_size, size
-        self._last: bytes | None = None
-
-    def forget(self, old: Callable[[int], bool]) -> None:
-        """Delete the entries of the next round whose first number is `old`."""
-        keys = self._map.keys(self._key_size, SWEEP, self._last)
-        if len(keys) < SWEEP:
-            self._last = None
-        for key in keys:
-            value = self._map.lookup(key, self._size)
-            if value and old(_NUMBER.unpack_from(value)[0]):
-                self._map.delete(key)
-            elif len(keys) == SWEEP:
-                self._last = key

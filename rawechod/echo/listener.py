@@ -12,7 +12,8 @@ from rawechod.echo.counters import Counters
 from rawechod.echo.engines import Engine, Kit, new_engine
 from rawechod.echo.epoll_engine import Duty
 from rawechod.echo.loopback import LoopbackReflector
-from rawechod.echo.modes import new_filter, new_reflector, refused_ethertypes
+from rawechod.echo.modes import new_filter, new_policy, new_reflector
+from rawechod.echo.peers import Census
 from rawechod.echo.reflector import Policy
 from rawechod.echo.storm import StormWatch
 from rawechod.echo.tracing import Sink
@@ -158,6 +159,11 @@ class Listener:
             notes=self._notes(counters.dropped),
         )
 
+    def census(self) -> Census:
+        """What is counted of each of its peers: by engines that ended and the reflector, and by the engine."""
+        counted = self._reflector.peers.census()
+        return self._engine.census().plus(counted) if self._engine else counted
+
     @property
     def _engine_name(self) -> str:
         return self._engine.name if self._engine else "none" if not self.arming.armed else epoll_engine.NAME
@@ -228,15 +234,7 @@ class Listener:
         return Duty(policy, self._reflector, limits, breaker, settings.spin, settings.xdp)
 
     def _policy(self, link: Link) -> Policy:
-        return Policy(
-            ethertype=self._ethertype,
-            own_mac=link.mac,
-            mtu=link.mtu,
-            loopback_device=link.loopback,
-            protocol_bound=self._tap(link) == "protocol",
-            allow=frozenset(self.settings.allow),
-            refused=refused_ethertypes(self.settings),
-        )
+        return new_policy(self.settings, link, protocol_bound=self._tap(link) == "protocol")
 
     def _options(self, link: Link) -> Options:
         return Options(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from rawechod.echo.breaker import StormBreaker
-from rawechod.echo.limiter import Limiter, PeerLimiter
+from rawechod.echo.limiter import Limiter
+from rawechod.echo.peers import Peer, PeerTable
 from rawechod.echo.reflector import Arrival, Drop, Instant, Policy, Reply, is_too_long
 from rawechod.reasons import DropReason, MalformedFrameError
 from rawechod.wire import echo, ethernet
@@ -18,7 +19,7 @@ class LoopbackReflector:
         self.policy = policy
         self.breaker = breaker
         self._limiter = Limiter(rate_limit)
-        self._peers = PeerLimiter(peer_rate_limit)
+        self.peers = PeerTable(peer_rate_limit)
 
     def adopt(self, policy: Policy) -> None:
         """Follow a change of the interface; limits go on."""
@@ -32,9 +33,14 @@ class LoopbackReflector:
             header = ethernet.decode_header(frame)
         except MalformedFrameError as error:
             return Drop(error.reason)
-        refusal = self._refusal(header) or self._echo(frame, arrival, now) or self._limit(header, arrival, now)
+        refusal = self._refusal(header) or self._echo(frame, arrival, now)
         if refusal:
             return Drop(refusal)
+        peer = self.peers.receive(header.src, now.monotonic)
+        refusal = self._limit(header, arrival, peer, now.monotonic)
+        if refusal:
+            return Drop(refusal)
+        peer.replied += 1
         tag = arrival.tag.encode() if arrival.tag else b""
         return Reply(header.src + self.policy.own_mac + tag + frame[12:])
 
@@ -66,7 +72,7 @@ class LoopbackReflector:
             return DropReason.STORM
         return None
 
-    def _limit(self, header: ethernet.Header, arrival: Arrival, now: Instant) -> DropReason | None:
+    def _limit(self, header: ethernet.Header, arrival: Arrival, peer: Peer, now: int) -> DropReason | None:
         """Why a frame for us is not returned, if it isn't."""
         if is_too_long(header, arrival, self.policy.mtu):
             return DropReason.TOO_LONG
@@ -76,9 +82,9 @@ class LoopbackReflector:
         head = ethernet.encode_header(ethernet.Header(b"", b"", tags, header.ethertype))
         if not self.breaker.admits(header.src, head):
             return DropReason.STORM
-        if not self._peers.admits(header.src, now.monotonic):
+        if not peer.bucket.admits(now):
             return DropReason.PEER_RATE_LIMIT
-        if not self._limiter.admits(now.monotonic):
+        if not self._limiter.admits(now):
             return DropReason.RATE_LIMIT
         return None
 

@@ -9,6 +9,7 @@ from rawechod.echo.breaker import StormBreaker
 from rawechod.echo.hello import HelloReflector
 from rawechod.echo.loopback import LoopbackReflector
 from rawechod.echo.reflector import Policy, Reflector
+from rawechod.link import Link
 from rawechod.packet.filter import hello_filter, loopback_filter, responder_filter
 from rawechod.wire import ethernet
 
@@ -19,6 +20,19 @@ def new_reflector(settings: Echo, policy: Policy) -> Reflector | LoopbackReflect
     if settings.mode == "loopback":
         return LoopbackReflector(policy, StormBreaker(secrets.randbits(32)), *limits)
     return HelloReflector(policy, *limits) if settings.mode == "hello" else Reflector(policy, *limits)
+
+
+def new_policy(settings: Echo, link: Link, protocol_bound: bool) -> Policy:
+    """What is answered on the interface as it is."""
+    return Policy(
+        ethertype=ethernet.ETHERTYPES[settings.ethertype],
+        own_mac=link.mac,
+        mtu=link.mtu,
+        loopback_device=link.loopback,
+        protocol_bound=protocol_bound,
+        allow=frozenset(settings.allow),
+        refused=refused_ethertypes(settings),
+    )
 
 
 def refused_ethertypes(settings: Echo) -> frozenset[int]:

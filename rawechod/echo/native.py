@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import struct
 from pathlib import Path
 
 from rawechod.echo.breaker import StormBreaker
 from rawechod.echo.constants import MOST_REFUSED
 from rawechod.echo.counters import Counters
 from rawechod.echo.limiter import Limiter
+from rawechod.echo.peers import Census, Seen
 from rawechod.echo.reflector import Policy
 from rawechod.reasons import DropReason
 from rawechod.wire import ethernet
@@ -29,6 +31,10 @@ VERDICTS: tuple[DropReason | None, ...] = (
 PASS, REPLY, RETURN = 0, 1, 2
 NO_ETHERTYPE = 1
 """In the EtherType's place of no frame: as an 802.3 length it is too small for any."""
+MAC = struct.Struct("=Q")
+"""A source, as re_mac reads it."""
+PEER = struct.Struct("=4Q")
+"""`struct re_peer` of reflect.h: due, received, replied, last."""
 
 
 class Settings(ctypes.Structure):
@@ -96,3 +102,10 @@ def count(counters: Counters, verdicts: list[int]) -> None:
     for reason, frames in zip(VERDICTS, verdicts, strict=True):
         if reason and frames:
             counters.drop(reason, frames)
+
+
+def census(macs: bytes, peers: bytes, others: bytes) -> Census:
+    """What C counted of its peers: a MAC and an entry for each, and the entry of all others."""
+    found = zip(MAC.iter_unpack(macs), PEER.iter_unpack(peers), strict=True)
+    counted = {mac.to_bytes(6): Seen(*entry[1:]) for (mac,), entry in found if entry[1]}
+    return Census(counted, PEER.unpack(others)[1])

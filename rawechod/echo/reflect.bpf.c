@@ -37,17 +37,24 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 2); /* the listener's bucket, and the one of all peers that find the table full */
+	__uint(max_entries, 1); /* the listener's */
 	__type(key, __u32);
 	__type(value, __u64);
-} buckets SEC(".maps");
+} bucket SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, RE_MOST_PEERS); /* preallocated: 10,000 peers lie closer together */
 	__type(key, __u64);
-	__type(value, __u64);
+	__type(value, struct re_peer);
 } peers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* whoever finds no room among the peers */
+	__type(key, __u32);
+	__type(value, struct re_peer);
+} others SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -98,7 +105,7 @@ RE_INLINE __u32 re_count_session(void *tables, __u64 mac, __u32 number, __u64 no
 	return bpf_map_update_elem(&sessions, &key, &fresh, BPF_NOEXIST) ? 0 : 1;
 }
 
-RE_INLINE int take(__u64 *due, __u64 now, __u64 cost, __u64 tolerance)
+RE_INLINE int re_take(__u64 *due, __u64 now, __u64 cost, __u64 tolerance)
 {
 	int attempt;
 
@@ -114,27 +121,35 @@ RE_INLINE int take(__u64 *due, __u64 now, __u64 cost, __u64 tolerance)
 	return 0; /* four CPUs in a row were quicker: that is a flood */
 }
 
-RE_INLINE int take_from_bucket(__u32 index, __u64 now, __u64 cost, __u64 tolerance)
-{
-	__u64 *due = bpf_map_lookup_elem(&buckets, &index);
-
-	return due && take(due, now, cost, tolerance);
-}
-
 RE_INLINE int re_admit(void *tables, const struct re_settings *settings, __u64 now)
 {
-	return take_from_bucket(0, now, settings->cost, settings->tolerance);
+	__u32 first = 0;
+	__u64 *due = bpf_map_lookup_elem(&bucket, &first);
+
+	return due && re_take(due, now, settings->cost, settings->tolerance);
 }
 
-RE_INLINE int re_admit_peer(void *tables, const struct re_settings *settings, __u64 mac, __u64 now)
+RE_INLINE int re_find_peer(void *tables, __u64 mac, __u64 now, struct re_peer **found)
 {
-	__u64 *due = bpf_map_lookup_elem(&peers, &mac), fresh = now + settings->peer_cost;
+	struct re_peer fresh = {};
+	__u32 first = 0;
 
-	if (due)
-		return take(due, now, settings->peer_cost, settings->peer_tolerance);
-	if (!bpf_map_update_elem(&peers, &mac, &fresh, BPF_NOEXIST))
+	if ((*found = bpf_map_lookup_elem(&peers, &mac)))
 		return 1;
-	return take_from_bucket(1, now, settings->peer_cost, settings->peer_tolerance);
+	/* Full: one of the others, until the daemon has made room. Another CPU was quicker: for this once. */
+	if (bpf_map_update_elem(&peers, &mac, &fresh, BPF_NOEXIST))
+		*found = bpf_map_lookup_elem(&others, &first);
+	else
+		*found = bpf_map_lookup_elem(&peers, &mac);
+	return *found != 0;
+}
+
+RE_INLINE void re_count_peer(struct re_peer *peer, int replied, __u64 now)
+{
+	__sync_fetch_and_add(&peer->received, 1);
+	if (replied)
+		__sync_fetch_and_add(&peer->replied, 1);
+	peer->last = now;
 }
 
 RE_INLINE enum re_verdict re_admit_loop(void *tables, const struct re_frame *frame, __u64 mac)
@@ -177,15 +192,13 @@ RE_INLINE int answer(struct xdp_md *context)
 	verdict = re_decide(0, settings, &frame, &pdu);
 	if (verdict == RE_PASS)
 		return XDP_PASS;
+	/* Before anything is counted: behind a call the verifier does not know the verdict any more. */
+	if (verdict == RE_REPLY)
+		re_put_u64(pdu + RE_T3_OFFSET, bpf_ktime_get_ns() + settings->clock_offset);
 	count = bpf_map_lookup_elem(&verdicts, &verdict);
 	if (count)
 		*count += 1;
-	if (verdict == RE_RETURN)
-		return XDP_TX;
-	if (verdict != RE_REPLY)
-		return XDP_DROP;
-	re_put_u64(pdu + RE_T3_OFFSET, bpf_ktime_get_ns() + settings->clock_offset);
-	return XDP_TX;
+	return verdict == RE_REPLY || verdict == RE_RETURN ? XDP_TX : XDP_DROP;
 }
 
 SEC("xdp")

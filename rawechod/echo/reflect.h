@@ -4,8 +4,8 @@
  * other frame is left (RE_PASS) to reflector.py or loopback.py, which know all the reasons and count them; they
  * must agree, and the tests send the same frames through all of them. The constants come from rawechod/wire, by way of the generated constants.h.
  *
- * Who includes this defines RE_TAGS_IN_OCTETS and provides the tables: re_allowed, re_count_session, re_admit_peer, re_admit,
- * re_admit_loop.
+ * Who includes this defines RE_TAGS_IN_OCTETS and provides the tables: re_allowed, re_count_session, re_find_peer,
+ * re_count_peer, re_take, re_admit, re_admit_loop.
  */
 #ifndef RAWECHO_REFLECT_H
 #define RAWECHO_REFLECT_H
@@ -62,9 +62,19 @@ struct re_frame {
 	__u64 received_at; /* nanoseconds since the epoch */
 };
 
+/* A source MAC's bucket, and what peers.py counts of it; native.py has its layout. */
+struct re_peer {
+	__u64 due; /* when the bucket is full again, monotonic */
+	__u64 received;
+	__u64 replied;
+	__u64 last; /* when the last frame came, monotonic */
+};
+
 RE_INLINE int re_allowed(void *tables, __u64 mac);
 RE_INLINE __u32 re_count_session(void *tables, __u64 mac, __u32 session, __u64 now);
-RE_INLINE int re_admit_peer(void *tables, const struct re_settings *settings, __u64 mac, __u64 now);
+RE_INLINE int re_find_peer(void *tables, __u64 mac, __u64 now, struct re_peer **found);
+RE_INLINE void re_count_peer(struct re_peer *peer, int replied, __u64 now);
+RE_INLINE int re_take(__u64 *due, __u64 now, __u64 cost, __u64 tolerance);
 RE_INLINE int re_admit(void *tables, const struct re_settings *settings, __u64 now);
 RE_INLINE enum re_verdict re_admit_loop(void *tables, const struct re_frame *frame, __u64 mac);
 
@@ -215,22 +225,12 @@ RE_INLINE void re_write_mac(__u8 *p, __u64 mac)
 	re_put_u32(p + 2, (__u32)mac);
 }
 
-/* Decide on a frame, and turn its octets into what goes back; with RE_REPLY `*pdu` is the PDU, for t3. */
-RE_INLINE enum re_verdict
-re_decide(void *tables, const struct re_settings *settings, struct re_frame *frame, __u8 **pdu)
+/* What becomes of a frame that is ours to answer: `verdict`, or why not. */
+RE_INLINE enum re_verdict re_limit(void *tables, const struct re_settings *settings, const struct re_frame *frame,
+				   struct re_peer *peer, __u64 src, enum re_verdict verdict)
 {
-	enum re_verdict verdict = re_classify(frame, settings, pdu), loop = RE_RETURN;
-	__u32 responder_seq = 0;
-	__u64 dst, src;
+	enum re_verdict loop = RE_RETURN;
 
-	if (verdict == RE_PASS)
-		return RE_PASS;
-	dst = re_mac(frame->data);
-	src = re_mac(frame->data + 6);
-	if (!re_is_for_us(tables, settings, dst, src))
-		return RE_PASS;
-	if (verdict == RE_REPLY)
-		responder_seq = re_count_session(tables, src, re_u32(*pdu + RE_SESSION_OFFSET), frame->monotonic);
 	if (!re_is_sendable(frame, settings))
 		return RE_TOO_LONG;
 	if (settings->protocol_bound && frame->other_host)
@@ -239,10 +239,36 @@ re_decide(void *tables, const struct re_settings *settings, struct re_frame *fra
 		loop = re_admit_loop(tables, frame, src);
 	if (loop != RE_RETURN)
 		return loop;
-	if (settings->peer_cost && !re_admit_peer(tables, settings, src, frame->monotonic))
+	if (settings->peer_cost && !re_take(&peer->due, frame->monotonic, settings->peer_cost, settings->peer_tolerance))
 		return RE_PEER_RATE_LIMIT;
 	if (settings->cost && !re_admit(tables, settings, frame->monotonic))
 		return RE_RATE_LIMIT;
+	return verdict;
+}
+
+/* Decide on a frame, and turn its octets into what goes back; with RE_REPLY `*pdu` is the PDU, for t3. */
+RE_INLINE enum re_verdict
+re_decide(void *tables, const struct re_settings *settings, struct re_frame *frame, __u8 **pdu)
+{
+	enum re_verdict verdict = re_classify(frame, settings, pdu);
+	__u32 responder_seq = 0;
+	struct re_peer *peer;
+	__u64 dst, src;
+
+	if (verdict == RE_PASS)
+		return RE_PASS;
+	dst = re_mac(frame->data);
+	src = re_mac(frame->data + 6);
+	if (!re_is_for_us(tables, settings, dst, src) || !re_find_peer(tables, src, frame->monotonic, &peer))
+		return RE_PASS;
+	if (verdict == RE_REPLY)
+		responder_seq = re_count_session(tables, src, re_u32(*pdu + RE_SESSION_OFFSET), frame->monotonic);
+	verdict = re_limit(tables, settings, frame, peer, src, verdict);
+	if (verdict == RE_PASS)
+		return RE_PASS; /* whoever decides on it counts it */
+	re_count_peer(peer, verdict == RE_REPLY || verdict == RE_RETURN, frame->monotonic);
+	if (verdict != RE_REPLY && verdict != RE_RETURN)
+		return verdict;
 	re_write_mac(frame->data, src);
 	re_write_mac(frame->data + 6, settings->mac);
 	if (verdict == RE_REPLY) {

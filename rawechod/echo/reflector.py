@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 from rawechod.echo.counters import SessionTable
-from rawechod.echo.limiter import Limiter, PeerLimiter
+from rawechod.echo.limiter import Limiter
+from rawechod.echo.peers import Peer, PeerTable
 from rawechod.reasons import DropReason, MalformedFrameError
 from rawechod.wire import echo, ethernet
 
@@ -79,6 +80,8 @@ class Drop:
 class Reflecting(Protocol):
     """What an engine needs of a mode."""
 
+    peers: PeerTable
+
     def adopt(self, policy: Policy) -> None:
         """Follow a change of the interface; counts and limits go on."""
 
@@ -93,7 +96,7 @@ class Reflector:
         self.policy = policy
         self._groups = policy.groups
         self._limiter = Limiter(rate_limit)
-        self._peers = PeerLimiter(peer_rate_limit)
+        self.peers = PeerTable(peer_rate_limit)
         self._sessions = SessionTable()
 
     def adopt(self, policy: Policy) -> None:
@@ -113,9 +116,11 @@ class Reflector:
             return Drop(refusal)
         src = request.header.src
         responder_seq = self._sessions.count(src, request.pdu.session, now.monotonic)
-        refusal = self._limit(request, arrival, now.monotonic)
+        peer = self.peers.receive(src, now.monotonic)
+        refusal = self._limit(request, arrival, peer, now.monotonic)
         if refusal:
             return Drop(refusal)
+        peer.replied += 1
         return Reply(self._reply(frame, request, arrival, responder_seq, now.wall))
 
     def _refusal(self, request: echo.EchoFrame, arrival: Arrival) -> DropReason | None:
@@ -138,7 +143,7 @@ class Reflector:
             return DropReason.NOT_ALLOWED
         return None
 
-    def _limit(self, request: echo.EchoFrame, arrival: Arrival, now: int) -> DropReason | None:
+    def _limit(self, request: echo.EchoFrame, arrival: Arrival, peer: Peer, now: int) -> DropReason | None:
         """Why a valid request is not answered, if it isn't."""
         policy, header = self.policy, request.header
         if is_too_long(header, arrival, policy.mtu):
@@ -146,7 +151,7 @@ class Reflector:
         # Addressed to us or to a group, and yet marked as somebody else's: it had a tag.
         if policy.protocol_bound and arrival.other_host:
             return DropReason.TAG_LOST
-        if not self._peers.admits(header.src, now):
+        if not peer.bucket.admits(now):
             return DropReason.PEER_RATE_LIMIT
         if not self._limiter.admits(now):
             return DropReason.RATE_LIMIT

@@ -7,9 +7,10 @@
 #define WAYS 8
 #define SILENCE 60000000000ULL /* after which a session may be forgotten: counters.py, SessionTable.SILENCE */
 
-struct peer {
-	__u64 mac;
-	__u64 due;
+/* The MACs lie together, so that a look-up touches no more memory than it must. */
+struct peers {
+	__u64 macs[WAYS];
+	struct re_peer entries[WAYS]; /* `last` = 0: free */
 };
 
 struct session {
@@ -31,8 +32,8 @@ struct re_loop {
 /* The tables are sets of WAYS entries: what finds its set full of entries in use is not kept. */
 struct tables {
 	__u64 due;
-	__u64 strangers;
-	struct peer peers[RE_MOST_PEERS / WAYS][WAYS];
+	struct re_peer others; /* whoever finds no room, and the frames of those who were forgotten */
+	struct peers peers[RE_MOST_PEERS / WAYS];
 	struct session sessions[RE_MOST_SESSIONS / WAYS][WAYS];
 	struct re_loop loops[RE_MOST_LOOPS / WAYS][WAYS];
 };
@@ -69,7 +70,7 @@ RE_INLINE __u32 re_count_session(void *in, __u64 mac, __u32 number, __u64 now)
 	return 1;
 }
 
-static int take(__u64 *due, __u64 now, __u64 cost, __u64 tolerance)
+RE_INLINE int re_take(__u64 *due, __u64 now, __u64 cost, __u64 tolerance)
 {
 	__u64 next = re_next_due(*due, now, cost, tolerance);
 
@@ -80,28 +81,56 @@ static int take(__u64 *due, __u64 now, __u64 cost, __u64 tolerance)
 
 RE_INLINE int re_admit(void *tables, const struct re_settings *settings, __u64 now)
 {
-	return take(&((struct tables *)tables)->due, now, settings->cost, settings->tolerance);
+	return re_take(&((struct tables *)tables)->due, now, settings->cost, settings->tolerance);
 }
 
-RE_INLINE int re_admit_peer(void *in, const struct re_settings *settings, __u64 mac, __u64 now)
+/* An entry for a new peer: a free one, or that of the longest silent whose bucket is full again. */
+static struct re_peer *new_peer(struct tables *tables, struct peers *set, __u64 mac, __u64 now)
+{
+	int way, oldest = WAYS;
+
+	for (way = 0; way < WAYS; way++)
+		if (set->entries[way].due <= now && (oldest == WAYS || set->entries[way].last < set->entries[oldest].last))
+			oldest = way;
+	if (oldest == WAYS)
+		return &tables->others;
+	tables->others.received += set->entries[oldest].received;
+	set->entries[oldest] = (struct re_peer){0};
+	set->macs[oldest] = mac;
+	return &set->entries[oldest];
+}
+
+RE_INLINE int re_find_peer(void *in, __u64 mac, __u64 now, struct re_peer **found)
 {
 	struct tables *tables = in;
-	struct peer *set = tables->peers[hashed(mac) % (RE_MOST_PEERS / WAYS)];
-	struct peer *found = NULL;
+	struct peers *set = &tables->peers[hashed(mac) % (RE_MOST_PEERS / WAYS)];
 	int way;
 
-	for (way = 0; way < WAYS; way++) {
-		if (set[way].mac == mac) {
-			found = &set[way];
-			break;
-		}
-		if (!found && set[way].due <= now)
-			found = &set[way]; /* full again: forgetting it changes nothing */
-	}
-	if (!found)
-		return take(&tables->strangers, now, settings->peer_cost, settings->peer_tolerance);
-	found->mac = mac;
-	return take(&found->due, now, settings->peer_cost, settings->peer_tolerance);
+	for (way = 0; way < WAYS && set->macs[way] != mac; way++)
+		;
+	*found = way < WAYS ? &set->entries[way] : new_peer(tables, set, mac, now);
+	return 1;
+}
+
+RE_INLINE void re_count_peer(struct re_peer *peer, int replied, __u64 now)
+{
+	peer->received++;
+	peer->replied += (__u64)replied;
+	peer->last = now;
+}
+
+/* Copy the entries in use: how many. */
+static int copy_peers(const struct tables *tables, __u64 *macs, struct re_peer *out)
+{
+	int set, way, count = 0;
+
+	for (set = 0; set < RE_MOST_PEERS / WAYS; set++)
+		for (way = 0; way < WAYS; way++)
+			if (tables->peers[set].entries[way].last) {
+				macs[count] = tables->peers[set].macs[way];
+				out[count++] = tables->peers[set].entries[way];
+			}
+	return count;
 }
 
 /* A peer's entry, or a free one; NULL where there is no room. */

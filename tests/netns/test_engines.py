@@ -16,6 +16,7 @@ from rawechod.echo import accelerator, storm
 from rawechod.echo.breaker import StormBreaker
 from rawechod.echo.listener import ListenerStatus
 from rawechod.echo.loopback import LoopbackReflector
+from rawechod.echo.peers import Census
 from rawechod.echo.reflector import Arrival, Instant, Policy, Reflector, Reply
 from rawechod.reasons import MalformedFrameError
 from rawechod.wire import ethernet
@@ -194,11 +195,17 @@ def _counts(status: ListenerStatus) -> tuple[int, int, dict[str, int]]:
     return status.received, status.replied, status.dropped
 
 
+def _peers(census: Census) -> dict[bytes, tuple[int, int]]:
+    """Frames received and replied of each, without the times; nobody is forgotten."""
+    assert census.forgotten == 0
+    return {mac: (seen.received, seen.replied) for mac, seen in census.peers.items()}
+
+
 @pytest.mark.parametrize("settings", LISTENERS.values(), ids=LISTENERS)
 def test_same_answers_and_same_counters(
     two_hosts: tuple[Host, Host], near: Port, engine: tuple[str, str | None], settings: dict[str, Any]
 ) -> None:
-    """Good frames, bad frames of each kind and damaged ones: octet for octet what the reflector says."""
+    """Good frames, bad frames of each kind and damaged ones: octet for octet and peer by peer as the reflector."""
     two_hosts[0].ip("link", "set", "eth1", "mtu", "1600")
     mutants = filter(_sendable, arbitrary(GOOD[::2] + BAD, MUTANTS))
     model = Model(settings)
@@ -212,4 +219,5 @@ def test_same_answers_and_same_counters(
         counts = (model.received, model.replied, dict(model.dropped))
         wait_for(lambda: _counts(listener.status()) == counts, f"the counters {counts}")
         wait_for(lambda: (listener.status().engine, listener.status().xdp) == engine, f"the engine {engine}")
+        assert _peers(listener.census()) == _peers(model.reflector.peers.census())
     assert model.replied > len(GOOD) // 3

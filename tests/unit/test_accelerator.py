@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ import pytest
 from rawechod.echo import accelerator, native
 from rawechod.echo.accelerator import Accelerator
 from rawechod.echo.counters import Counters
+from rawechod.echo.peers import MOST_PEERS
 from rawechod.echo.reflector import Arrival, Instant, Policy, Reflector, Reply
 from rawechod.reasons import DropReason
 from rawechod.wire import echo, ethernet
@@ -144,6 +146,35 @@ def test_limits(limits: tuple[int, int], reason: DropReason) -> None:
         assert len(replies) < 200
         other = fast.answer(frames.request(src=OTHER))
         assert (other is reason) == (reason is DropReason.RATE_LIMIT)
+
+
+@pytest.mark.parametrize("limits", [(0, 0), (0, 1), (1, 0)])
+def test_peers_are_counted_as_the_reflector_does(limits: tuple[int, int]) -> None:
+    """Before any limit those that came, behind them those that were answered."""
+    asked = [frames.request(), frames.request(payload=bytes(161)), *[frames.request(src=OTHER)] * 100]
+    replied: Counter[bytes] = Counter()
+    with bench(ALL, *limits) as fast:
+        for octets in asked:
+            replied[octets[6:12]] += isinstance(fast.answer(octets), bytes)
+        census = fast.fast.census()
+    assert {mac: (seen.received, seen.replied) for mac, seen in census.peers.items()} == {
+        PEER: (2, replied[PEER]),
+        OTHER: (100, replied[OTHER]),
+    }
+    assert census.peers[PEER].last < census.peers[OTHER].last
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+def test_more_peers_than_there_is_room_for(limit: int) -> None:
+    """No frame gets lost: what is no peer's own is in one sum. Who is silent makes room, where limits permit."""
+    sources = [bytes([2, 9, *number.to_bytes(4)]) for number in range(2 * MOST_PEERS)]
+    with bench(ALL, 0, limit) as fast:
+        for source in sources:
+            fast.answer(frames.request(src=source))
+        census = fast.fast.census()
+    assert len(census.peers) <= MOST_PEERS
+    assert sum(seen.received for seen in census.peers.values()) + census.forgotten == len(sources)
+    assert limit or {*sources[-MOST_PEERS // 8 :]} <= set(census.peers)
 
 
 def test_sessions_count_before_the_limits() -> None:

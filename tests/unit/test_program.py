@@ -17,11 +17,12 @@ import pytest
 from rawechod.echo import native
 from rawechod.echo.bpf import Program
 from rawechod.echo.breaker import StormBreaker
-from rawechod.echo.counters import MOST_SESSIONS
-from rawechod.echo.kernel_engine import SWEEP, _Sweep
-from rawechod.echo.limiter import MOST_PEERS
+from rawechod.echo.counters import MOST_SESSIONS, SessionTable
+from rawechod.echo.kernel_peers import KernelPeers
 from rawechod.echo.loopback import LoopbackReflector
+from rawechod.echo.peers import MOST_PEERS
 from rawechod.echo.reflector import Arrival, Instant, Policy, Reflector, Reply
+from rawechod.echo.sweep import SWEEP, Sweep
 from rawechod.reasons import DropReason
 from rawechod.wire import echo, ethernet
 from tests.unit import frames
@@ -31,6 +32,7 @@ from tests.unit.mutants import AMOUNT, arbitrary
 MTU = 200
 XDP_DROP, XDP_PASS, XDP_TX = 1, 2, 3
 HOUR = 3_600_000_000_000
+SILENCE = SessionTable.SILENCE
 TAGS = [b"", bytes.fromhex("8100a064"), bytes.fromhex("88a80001"), bytes.fromhex("88a80001 81000002")]
 VALID = [
     frames.request(dst=dst, ethertype=ethertype, tags=tags, payload=bytes(size))
@@ -231,16 +233,37 @@ def test_no_room_for_a_session(root: None) -> None:
     assert counts == [0, 2]
 
 
+def peer(due: int = 0, received: int = 1, last: int = 0) -> bytes:
+    """An entry of the map."""
+    return native.PEER.pack(due, received, 0, last)
+
+
 def test_no_room_for_a_peer(root: None) -> None:
-    """All who find none share one bucket: inventing sources gains nothing."""
+    """All who find none share one bucket: inventing sources gains nothing; their frames go into one sum."""
     with bench(ALL, (0, 1)) as program:
-        peers, far_away = program.program.map("peers"), struct.pack("=Q", 1 << 62)
+        peers = program.program.map("peers")
         for number in range(MOST_PEERS):
-            assert peers.update(struct.pack("=Q", number), far_away)
+            assert peers.update(struct.pack("=Q", number), peer(due=1 << 62))
         invented = [frames.request(src=bytes([2, 1, 1, 1, 1, number])) for number in range(200)]
         actions = [program.run(request).action for request in invented]
+        census = KernelPeers(program.program).census()
     assert actions[:64] == [XDP_TX] * 64
     assert actions[-1] == XDP_DROP
+    assert (len(census.peers), census.forgotten) == (MOST_PEERS, 200)
+
+
+def test_peers_make_room_when_they_fell_silent(root: None) -> None:
+    """After a minute; as soon as their buckets are full again where somebody found no room. Nothing gets lost."""
+    with bench(ALL, (0, 1)) as program:
+        peers, table = KernelPeers(program.program), program.program.map("peers")
+        for number, entry in enumerate((peer(last=HOUR - SILENCE), peer(last=HOUR), peer(HOUR + 1), peer(HOUR))):
+            assert table.update(struct.pack("=Q", number), entry)
+        assert set(peers.forget(HOUR).peers) == {bytes(6), bytes([0, 0, 0, 0, 0, 3])}
+        assert peers.forget(HOUR).peers == {}
+        program.program.map("others").update(bytes(4), peer())
+        assert set(peers.forget(HOUR).peers) == {bytes([0, 0, 0, 0, 0, 1])}
+        assert set(peers.census().peers) == {bytes([0, 0, 0, 0, 0, 2])}
+        assert peers.census().forgotten == 1
 
 
 def test_a_sweep_sees_every_entry(root: None) -> None:
@@ -248,14 +271,14 @@ def test_a_sweep_sees_every_entry(root: None) -> None:
     with bench(ALL) as program:
         peers = program.program.map("peers")
         for number in range(3 * SWEEP):
-            peers.update(struct.pack("=Q", number), struct.pack("=Q", number % 2))
-        sweep = _Sweep(peers, 8, 8)
-        left = []
+            peers.update(struct.pack("=Q", number), peer(due=number % 2))
+        sweep = Sweep(peers, 8, native.PEER.size)
+        gone, left = 0, []
         for _ in range(6):
-            sweep.forget(lambda due: due == 0)
+            gone += len(sweep.forget(lambda value: value == peer(due=0)))
             left.append(len(peers.keys(8, MOST_PEERS)))
     assert left[0] > left[1] > left[2]
-    assert left[-1] == 3 * SWEEP // 2
+    assert left[-1] == gone == 3 * SWEEP // 2
 
 
 def test_signals_do_not_keep_it_from_being_loaded(root: None) -> None:
