@@ -12,6 +12,7 @@ JSON_MODES = ("short", "pretty", "off")
 COMMANDS = {
     "status": "how the daemon and its listeners stand (the default)",
     "stats": "the listeners' counters, each drop under its reason",
+    "peers": "whose requests the listeners get, the busiest first",
     "top": "what the listeners do right now, a second, until Ctrl-C",
     "probe": "send echo requests and show what comes back",
     "discover": "who answers on this segment, and through which EtherTypes",

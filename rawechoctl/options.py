@@ -97,6 +97,12 @@ def _trace(command: argparse.ArgumentParser) -> None:
     add("--file", metavar="FILE", help="what the daemon would do with the frames of a capture: pcap or pcapng")
 
 
+def _peers(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("-I", "--interface", metavar="NAME", help="of this interface's listeners alone")
+    add("--most", type=_whole, metavar="N", help="so many, at most 1000; default: 100")
+
+
 def _top(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("-i", "--interval", default="1s", metavar="TIME", help="between two looks; default: 1s")
@@ -135,6 +141,7 @@ OPTIONS = {
     "discover": _discover,
     "survey": _survey,
     "trace": _trace,
+    "peers": _peers,
     "top": _top,
     "arm": _arm,
     "disarm": _disarm,

@@ -15,6 +15,7 @@ from rawechod.control.arming import ArmParameters, DisarmParameters, arm, disarm
 from rawechod.control.authorize import Operators
 from rawechod.control.connection import Exchange
 from rawechod.control.descriptions import descriptions
+from rawechod.control.peers import Peers, PeersParameters
 from rawechod.control.probing import ProbeParameters, Probing
 from rawechod.control.tracing import JudgeParameters, TraceParameters, judge, trace
 from rawechod.control.varlink import INTERFACE, SERVICE, CallError, Parameters
@@ -22,6 +23,7 @@ from rawechod.echo.listener import Listener, ListenerStatus
 from rawechod.echo.tracing import Tracer
 from rawechod.errors import PrivilegeError
 from rawechod.probe.prober import Prober
+from rawechod.reactor import Reactor
 
 URL = "https://rawecho.io/"
 
@@ -81,8 +83,9 @@ class Method(NamedTuple):
 class Methods:
     """Carries calls out."""
 
-    def __init__(self, daemon: Daemon) -> None:
+    def __init__(self, daemon: Daemon, reactor: Reactor) -> None:
         self._daemon = daemon
+        self._peers = Peers(reactor.now)
         self._probing = Probing(daemon.uptime, lambda: daemon.prober)
 
     def __call__(self, exchange: Exchange) -> None:
@@ -144,6 +147,10 @@ class Methods:
         listeners = self._daemon.listeners()
         exchange.reply({"listeners": [{name: getattr(one, name) for name in names} for one in listeners]})
 
+    def get_peers(self, exchange: Exchange, parameters: PeersParameters) -> None:
+        """Whose requests the listeners get."""
+        exchange.reply(self._peers.get(self._daemon.responders(), parameters))
+
     def get_config(self, exchange: Exchange, _: NoParameters) -> None:
         """The configuration in force."""
         daemon = self._daemon
@@ -185,6 +192,7 @@ METHODS = {
     f"{SERVICE}.GetInterfaceDescription": Method(Methods.get_interface_description, DescriptionParameters),
     f"{INTERFACE}.GetStatus": Method(Methods.get_status),
     f"{INTERFACE}.GetCounters": Method(Methods.get_counters),
+    f"{INTERFACE}.GetPeers": Method(Methods.get_peers, PeersParameters),
     f"{INTERFACE}.GetConfig": Method(Methods.get_config),
     f"{INTERFACE}.Probe": Method(Methods.probe, ProbeParameters, operators_only=True),
     f"{INTERFACE}.Arm": Method(Methods.arm, ArmParameters, operators_only=True),

@@ -75,7 +75,7 @@ def trace(tracer: Tracer, listeners: list[Listener], exchange: Exchange, paramet
 
 def _check(listeners: list[Listener], parameters: TraceParameters) -> None:
     if parameters.interface is not None:
-        _listeners(listeners, parameters.interface)
+        listeners_on(listeners, parameters.interface)
     for outcome in parameters.outcomes or ():
         if outcome not in OUTCOMES:
             reason = f"{outcome!r} is none of {', '.join(OUTCOMES)}"
@@ -84,7 +84,7 @@ def _check(listeners: list[Listener], parameters: TraceParameters) -> None:
 
 def judge(listeners: list[Listener], parameters: JudgeParameters) -> Parameters:
     """What a listener would do with captured frames; raises CallError."""
-    found = _listeners(listeners, parameters.interface)
+    found = listeners_on(listeners, parameters.interface)
     judges = [_judge(listener) for listener in found]
     verdicts = [_verdict(judges, _octets(one), one.length, one.at_ns or 0) for one in parameters.frames]
     return {"interface": found[0].interface, "verdicts": [dataclasses.asdict(verdict) for verdict in verdicts]}
@@ -120,8 +120,8 @@ def _octets(frame: CapturedFrame) -> bytes:
         raise CallError("InvalidRequest", parameter="frames", reason="octets that are no base64") from error
 
 
-def _listeners(listeners: list[Listener], interface: str | None) -> list[Listener]:
-    """Those of one interface; raises CallError."""
+def listeners_on(listeners: list[Listener], interface: str | None) -> list[Listener]:
+    """Those of one interface, None = of the only one; raises CallError."""
     found = [one for one in listeners if interface in (None, one.interface)]
     names = sorted({one.interface for one in found or listeners})
     if not found or len(names) > 1:

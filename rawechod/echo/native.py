@@ -10,7 +10,7 @@ from rawechod.echo.breaker import StormBreaker
 from rawechod.echo.constants import MOST_REFUSED
 from rawechod.echo.counters import Counters
 from rawechod.echo.limiter import Limiter
-from rawechod.echo.peers import Census, Seen
+from rawechod.echo.peers import Census
 from rawechod.echo.reflector import Policy
 from rawechod.reasons import DropReason
 from rawechod.wire import ethernet
@@ -35,6 +35,8 @@ MAC = struct.Struct("=Q")
 """A source, as re_mac reads it."""
 PEER = struct.Struct("=4Q")
 """`struct re_peer` of reflect.h: due, received, replied, last."""
+_COUNTS = struct.Struct("=8x3Q")
+"""The same without the first."""
 
 
 class Settings(ctypes.Structure):
@@ -106,6 +108,6 @@ def count(counters: Counters, verdicts: list[int]) -> None:
 
 def census(macs: bytes, peers: bytes, others: bytes) -> Census:
     """What C counted of its peers: a MAC and an entry for each, and the entry of all others."""
-    found = zip(MAC.iter_unpack(macs), PEER.iter_unpack(peers), strict=True)
-    counted = {mac.to_bytes(6): Seen(*entry[1:]) for (mac,), entry in found if entry[1]}
-    return Census(counted, PEER.unpack(others)[1])
+    found = zip(memoryview(macs).cast("Q"), _COUNTS.iter_unpack(peers), strict=True)
+    counted = {mac.to_bytes(6): counts for mac, counts in found if counts[0]}
+    return Census(counted, _COUNTS.unpack(others)[0])

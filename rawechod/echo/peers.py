@@ -11,39 +11,32 @@ MOST_PEERS = 16_384
 """Peers that are remembered, with a rate limit of their own."""
 
 
-class Seen(NamedTuple):
-    """What was counted of a peer."""
+Counts = tuple[int, int, int]
+"""Of a peer: frames received (valid requests to us, in loopback mode frames to be returned; before any limit),
+those of them that the limits let pass, and when the last one came, monotonic, nanoseconds.
 
-    received: int
-    """Valid requests to us, in loopback mode frames to be returned; before any limit."""
-    replied: int
-    """Those of them that the limits let pass."""
-    last: int
-    """When the last one came, monotonic, nanoseconds."""
-
-    def plus(self, other: Seen) -> Seen:
-        """Both together."""
-        counts = (self.received + other.received, self.replied + other.replied)
-        return Seen(*counts, max(self.last, other.last))
+A plain tuple: there may be thousands.
+"""
 
 
 class Census(NamedTuple):
     """What was counted of all peers."""
 
-    peers: dict[bytes, Seen]
+    peers: dict[bytes, Counts]
     forgotten: int = 0
     """Received of peers that were forgotten since, or found no room."""
 
     def plus(self, other: Census) -> Census:
         """Both together."""
         both = dict(self.peers)
-        for mac, seen in other.peers.items():
-            both[mac] = seen.plus(both[mac]) if mac in both else seen
+        for mac, (received, replied, last) in other.peers.items():
+            more = both.get(mac, (0, 0, 0))
+            both[mac] = (received + more[0], replied + more[1], max(last, more[2]))
         return Census(both, self.forgotten + other.forgotten)
 
 
 class Peer:
-    """A peer at work: its bucket, and the counts of Seen."""
+    """A peer at work: its bucket and its counts."""
 
     __slots__ = ("bucket", "last", "received", "replied")
 
@@ -77,15 +70,15 @@ class PeerTable:
     def add(self, census: Census) -> None:
         """Count what an engine that ends has counted, or forgotten."""
         self._others.received += census.forgotten
-        for mac, seen in sorted(census.peers.items(), key=lambda each: each[1].last):
-            peer = self._find(mac, seen.last)
-            peer.received += seen.received
-            peer.replied += seen.replied
-            peer.last = max(peer.last, seen.last)
+        for mac, (received, replied, last) in sorted(census.peers.items(), key=lambda each: each[1][2]):
+            peer = self._find(mac, last)
+            peer.received += received
+            peer.replied += replied
+            peer.last = max(peer.last, last)
 
     def census(self) -> Census:
         """What was counted."""
-        peers = {mac: Seen(peer.received, peer.replied, peer.last) for mac, peer in self._peers.items()}
+        peers = {mac: (peer.received, peer.replied, peer.last) for mac, peer in self._peers.items()}
         return Census(peers, self._others.received)
 
     def _find(self, mac: bytes, now: int) -> Peer:

@@ -18,7 +18,7 @@ from tests.lab import Daemon, Host, StartDaemon, wait_for
 GROUP = grp.getgrnam("daemon")
 """A group that every system has."""
 USER = pwd.getpwnam("daemon")
-READING = ["GetStatus", "GetCounters", "GetConfig"]
+READING = ["GetStatus", "GetCounters", "GetPeers", "GetConfig"]
 ACTING = ["Probe", "Reload"]
 
 

@@ -14,7 +14,7 @@ from tests.control.talk import CONTROL, SERVICE, STRANGER, Talk, connect_as
 from tests.lab import Daemon, Host, StartDaemon
 
 CONTRACT = resources.files("rawechod.control").joinpath(f"{CONTROL}.varlink").read_text()
-READING = ["GetStatus", "GetCounters", "GetConfig"]
+READING = ["GetStatus", "GetCounters", "GetPeers", "GetConfig"]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from tests.control.talk import CONTROL, SERVICE, Talk, connect
 from tests.lab import Daemon
 
-METHODS = ["GetStatus", "GetCounters", "GetConfig", "Probe", "Reload"]
+METHODS = ["GetStatus", "GetCounters", "GetConfig", "GetPeers", "Probe", "Reload"]
 
 
 def test_info(talk: Talk) -> None:

@@ -18,6 +18,7 @@ from tests.lab import Daemon, Host, StartDaemon
 DONE = [
     ("status",),
     ("stats",),
+    ("peers",),
     ("config",),
     ("reload",),
     ("probe", "-c", "2", "-i", "0.001"),
@@ -55,6 +56,8 @@ USAGE = [
     (("probe", "--ethertype", "IPX"), "ethertype: 'IPX' is no EtherType"),
     (("probe", "me"), "target: "),
     (("probe", "x" * 70_000), "a message is longer than 65536 octets"),
+    (("peers", "--most", "1001"), "most: "),
+    (("peers", "-I", "eth7"), "interface: there is no listener on eth7; there is lo"),
 ]
 
 

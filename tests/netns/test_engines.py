@@ -198,7 +198,7 @@ def _counts(status: ListenerStatus) -> tuple[int, int, dict[str, int]]:
 def _peers(census: Census) -> dict[bytes, tuple[int, int]]:
     """Frames received and replied of each, without the times; nobody is forgotten."""
     assert census.forgotten == 0
-    return {mac: (seen.received, seen.replied) for mac, seen in census.peers.items()}
+    return {mac: (received, replied) for mac, (received, replied, _) in census.peers.items()}
 
 
 @pytest.mark.parametrize("settings", LISTENERS.values(), ids=LISTENERS)

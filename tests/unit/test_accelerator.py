@@ -157,11 +157,11 @@ def test_peers_are_counted_as_the_reflector_does(limits: tuple[int, int]) -> Non
         for octets in asked:
             replied[octets[6:12]] += isinstance(fast.answer(octets), bytes)
         census = fast.fast.census()
-    assert {mac: (seen.received, seen.replied) for mac, seen in census.peers.items()} == {
+    assert {mac: counts[:2] for mac, counts in census.peers.items()} == {
         PEER: (2, replied[PEER]),
         OTHER: (100, replied[OTHER]),
     }
-    assert census.peers[PEER].last < census.peers[OTHER].last
+    assert census.peers[PEER][2] < census.peers[OTHER][2]
 
 
 @pytest.mark.parametrize("limit", [0, 1])
@@ -173,7 +173,7 @@ def test_more_peers_than_there_is_room_for(limit: int) -> None:
             fast.answer(frames.request(src=source))
         census = fast.fast.census()
     assert len(census.peers) <= MOST_PEERS
-    assert sum(seen.received for seen in census.peers.values()) + census.forgotten == len(sources)
+    assert sum(received for received, _, _ in census.peers.values()) + census.forgotten == len(sources)
     assert limit or {*sources[-MOST_PEERS // 8 :]} <= set(census.peers)
 
 

@@ -114,6 +114,6 @@ def json_fields() -> set[str]:
     types = {name: member for name, member in members.items() if type(member) is _Alias}
     del types["CapturedFrame"]  # which goes in
     fields = {name for member in types.values() for name in member.type.fields}
-    for method in ("GetStatus", "GetCounters", "GetConfig", "Reload"):
+    for method in ("GetStatus", "GetCounters", "GetPeers", "GetConfig", "Reload"):
         fields |= set(members[method].out_type.fields)
     return fields | {"event"}  # beside it `probe --json` prints the fields of the event's type

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rawechod.echo.peers import Census, PeerTable, Seen
+from rawechod.echo.peers import Census, PeerTable
 
 SECOND = 10**9
 START = 10**12
@@ -37,7 +37,7 @@ def test_counts() -> None:
     table = PeerTable(1)
     exhausted(table, A)
     admits(table, B, START + 5)
-    assert table.census() == Census({A: Seen(66, 65, START), B: Seen(1, 1, START + 5)})
+    assert table.census() == Census({A: (66, 65, START), B: (1, 1, START + 5)})
 
 
 def test_peers_have_buckets_of_their_own() -> None:
@@ -105,21 +105,21 @@ def test_no_frame_gets_lost(frames: list[tuple[int, int]], rate: int) -> None:
         census = table.census()
         assert len(census.peers) <= 3
     census = table.census()
-    assert sum(seen.received for seen in census.peers.values()) + census.forgotten == len(frames)
+    assert sum(received for received, _, _ in census.peers.values()) + census.forgotten == len(frames)
 
 
 def test_taking_over_what_an_engine_counted() -> None:
     """It adds to what is there; an order by silence is kept, so the right one makes room."""
     table = PeerTable(0, capacity=2)
     admits(table, A)
-    table.add(Census({B: Seen(7, 3, START + 9), A: Seen(2, 2, START + 5)}, forgotten=4))
-    assert table.census() == Census({A: Seen(3, 3, START + 5), B: Seen(7, 3, START + 9)}, 4)
+    table.add(Census({B: (7, 3, START + 9), A: (2, 2, START + 5)}, forgotten=4))
+    assert table.census() == Census({A: (3, 3, START + 5), B: (7, 3, START + 9)}, 4)
     admits(table, C, START + 10)
-    assert table.census() == Census({B: Seen(7, 3, START + 9), C: Seen(1, 1, START + 10)}, 7)
+    assert table.census() == Census({B: (7, 3, START + 9), C: (1, 1, START + 10)}, 7)
 
 
 def test_two_counts_together() -> None:
     """Peer by peer; what either knows."""
-    one, other = Census({A: Seen(1, 1, 5), B: Seen(2, 1, 9)}, 1), Census({B: Seen(3, 3, 7), C: Seen(4, 0, 1)}, 2)
-    both = Census({A: Seen(1, 1, 5), B: Seen(5, 4, 9), C: Seen(4, 0, 1)}, 3)
+    one, other = Census({A: (1, 1, 5), B: (2, 1, 9)}, 1), Census({B: (3, 3, 7), C: (4, 0, 1)}, 2)
+    both = Census({A: (1, 1, 5), B: (5, 4, 9), C: (4, 0, 1)}, 3)
     assert one.plus(other) == other.plus(one) == both

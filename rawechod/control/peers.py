@@ -1,0 +1,91 @@
+"""GetPeers: whose requests the listeners get."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from heapq import nlargest
+from operator import itemgetter
+from typing import Annotated, NamedTuple
+
+from pydantic import Field
+
+from rawechod.config import Table
+from rawechod.control.tracing import listeners_on
+from rawechod.control.varlink import Parameters
+from rawechod.durations import UNITS
+from rawechod.echo.listener import Listener
+from rawechod.echo.peers import Counts
+from rawechod.wire import ethernet
+
+DEFAULT, MOST = 100, 1000
+Most = Annotated[int, Field(ge=0, le=MOST)]
+GOOD_FOR = 100 * UNITS["ms"]
+"""A full table takes milliseconds to read, which frames would have to wait: however many ask, no more often."""
+
+
+class PeersParameters(Table):
+    """GetPeers'; the contract explains them."""
+
+    interface: str | None = None
+    most: Most | None = None
+
+
+class _Ranking(NamedTuple):
+    """A listener's peers at one moment."""
+
+    busiest: list[tuple[Counts, bytes, Listener]]
+    """Those who were most often received, as many as anybody may ask for."""
+    known: int
+    forgotten: int
+
+
+class Peers:
+    """The listeners' peers, for all who ask."""
+
+    def __init__(self, now: Callable[[], int]) -> None:
+        self._now = now
+        self._rankings: dict[Listener, _Ranking] = {}
+        self._looked_at = 0
+
+    def get(self, listeners: list[Listener], parameters: PeersParameters) -> Parameters:
+        """GetPeers' reply; raises CallError."""
+        interface, most = parameters.interface, parameters.most
+        meant = listeners if interface is None else listeners_on(listeners, interface)
+        rankings = [self._ranked(listeners)[one] for one in meant]
+        return {
+            "peers": self._told(rankings, DEFAULT if most is None else most),
+            "known": sum(one.known for one in rankings),
+            "forgotten": sum(one.forgotten for one in rankings),
+        }
+
+    def busiest(self, listeners: list[Listener], most: int) -> list[Parameters]:
+        """So many of all."""
+        return self._told(self._ranked(listeners).values(), most) if most else []
+
+    def _ranked(self, listeners: list[Listener]) -> dict[Listener, _Ranking]:
+        now = self._now()
+        if now - self._looked_at >= GOOD_FOR or listeners != list(self._rankings):
+            self._rankings = {one: _rank(one) for one in listeners}
+            self._looked_at = now
+        return self._rankings
+
+    def _told(self, rankings: Iterable[_Ranking], most: int) -> list[Parameters]:
+        everybody = (ranked for ranking in rankings for ranked in ranking.busiest)
+        return [self._peer(*ranked) for ranked in nlargest(most, everybody, key=itemgetter(0))]
+
+    def _peer(self, counts: Counts, mac: bytes, listener: Listener) -> Parameters:
+        received, replied, last = counts
+        return {
+            "interface": listener.interface,
+            "ethertype": listener.settings.ethertype,
+            "mac": ethernet.format_mac(mac),
+            "received": received,
+            "replied": replied,
+            "last_seen_s": round((self._now() - last) / 1e9, 3),
+        }
+
+
+def _rank(listener: Listener) -> _Ranking:
+    census = listener.census()
+    ranked = nlargest(MOST, ((counts, mac, listener) for mac, counts in census.peers.items()), key=itemgetter(0))
+    return _Ranking(ranked, len(census.peers), census.forgotten)
