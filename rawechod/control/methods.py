@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
@@ -19,6 +20,7 @@ from rawechod.control.peers import Peers, PeersParameters
 from rawechod.control.probing import ProbeParameters, Probing
 from rawechod.control.tracing import JudgeParameters, TraceParameters, judge, trace
 from rawechod.control.varlink import INTERFACE, SERVICE, CallError, Parameters
+from rawechod.control.watching import Watching, WatchParameters
 from rawechod.echo.listener import Listener, ListenerStatus
 from rawechod.echo.tracing import Tracer
 from rawechod.errors import PrivilegeError
@@ -86,6 +88,7 @@ class Methods:
     def __init__(self, daemon: Daemon, reactor: Reactor) -> None:
         self._daemon = daemon
         self._peers = Peers(reactor.now)
+        self._watching = Watching(reactor, self._look)
         self._probing = Probing(daemon.uptime, lambda: daemon.prober)
 
     def __call__(self, exchange: Exchange) -> None:
@@ -121,17 +124,26 @@ class Methods:
 
     def get_status(self, exchange: Exchange, _: NoParameters) -> None:
         """How the daemon stands."""
+        exchange.reply(self._status())
+
+    def watch(self, exchange: Exchange, parameters: WatchParameters) -> None:
+        """The same and the busiest peers, again and again."""
+        self._watching.start(exchange, parameters)
+
+    def _status(self) -> Parameters:
         daemon, now = self._daemon, self._daemon.uptime()
-        exchange.reply(
-            {
-                "version": __version__,
-                "pid": daemon.pid(),
-                "uptime_s": round(now, 3),
-                "config": daemon.config_path(),
-                "listeners": [dataclasses.asdict(listener) for listener in daemon.listeners()],
-                "probes": self._probing.running(now),
-            }
-        )
+        return {
+            "version": __version__,
+            "pid": daemon.pid(),
+            "uptime_s": round(now, 3),
+            "config": daemon.config_path(),
+            "listeners": [dataclasses.asdict(listener) for listener in daemon.listeners()],
+            "probes": self._probing.running(now),
+        }
+
+    def _look(self, most: int) -> Parameters:
+        peers = self._peers.busiest(self._daemon.responders(), most)
+        return self._status() | {"at_ns": time.time_ns(), "peers": peers}
 
     def get_counters(self, exchange: Exchange, _: NoParameters) -> None:
         """The listeners' counters."""
@@ -193,6 +205,7 @@ METHODS = {
     f"{INTERFACE}.GetStatus": Method(Methods.get_status),
     f"{INTERFACE}.GetCounters": Method(Methods.get_counters),
     f"{INTERFACE}.GetPeers": Method(Methods.get_peers, PeersParameters),
+    f"{INTERFACE}.Watch": Method(Methods.watch, WatchParameters),
     f"{INTERFACE}.GetConfig": Method(Methods.get_config),
     f"{INTERFACE}.Probe": Method(Methods.probe, ProbeParameters, operators_only=True),
     f"{INTERFACE}.Arm": Method(Methods.arm, ArmParameters, operators_only=True),

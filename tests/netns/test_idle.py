@@ -130,6 +130,17 @@ def test_clients_that_say_nothing_more(two_hosts: tuple[Host, Host], daemon: Sta
     idle(ours)
 
 
+def test_clients_that_watched(two_hosts: tuple[Host, Host], daemon: StartDaemon, idle: Idle) -> None:
+    """One that went, and one that said so before."""
+    ours = daemon(two_hosts[0], table())
+    with connect(ours) as polite, connect(ours) as gone:
+        for client in (polite, gone):
+            client.sendall(b'{"method":"io.rawecho.Control.Watch","more":true}\0')
+            client.recv(65536)
+        polite.shutdown(socket.SHUT_WR)
+    idle(ours)
+
+
 def test_probe_that_waits(two_hosts: tuple[Host, Host], daemon: StartDaemon, idle: Idle) -> None:
     """Between two requests, its interface up, down or gone."""
     a, _ = two_hosts
