@@ -13,7 +13,7 @@ from rich.text import Text
 from rawechoctl import history, rates
 from rawechoctl.history import History
 from rawechoctl.output import draw_plainly
-from rawechoctl.rates import Row
+from rawechoctl.rates import PeerRow, Row
 from rawechoctl.render import rate, span
 from rawechod.control.varlink import Parameters
 
@@ -42,21 +42,19 @@ class Dashboard:
         """Give the terminal back as it was."""
         self._screen.stop()
 
-    def begin(self, status: Parameters) -> None:
+    def begin(self, look: Parameters) -> None:
         """Draw what is known before there are rates."""
-        self.show(status, rates.between(status, status))
+        self.show(look, rates.between(look, look), [])
 
     def unreachable(self, sentence: str) -> None:
         """Say so above what was seen last, and go on trying."""
         self._draw([Text(sentence, style="bold red"), *self._shown[1:]])
 
-    def show(self, status: Parameters, rows: list[Row]) -> None:
+    def show(self, look: Parameters, rows: list[Row], peers: list[PeerRow]) -> None:
         """Draw."""
-        head = (
-            f"rawechod {status['version']}, pid {status['pid']}, up {span(status['uptime_s'])}, {status['config']}"
-        )
+        head = f"rawechod {look['version']}, pid {look['pid']}, up {span(look['uptime_s'])}, {look['config']}"
         self._shown = [_line(head, "bold"), Text(), self._listeners(rows)]
-        self._shown += self._reasons(rows) + _notes(rows) + self._probes(status)
+        self._shown += self._reasons(rows) + _notes(rows) + self._peers(peers) + self._probes(look)
         self._draw(self._shown)
 
     def _draw(self, parts: list[RenderableType]) -> None:
@@ -100,14 +98,27 @@ class Dashboard:
             table.add_row(reason, interface, _line(rate(value), _alarm(value)), *since_start)
         return [Text(), table]
 
-    def _probes(self, status: Parameters) -> list[RenderableType]:
-        if not status["probes"]:
+    def _probes(self, look: Parameters) -> list[RenderableType]:
+        if not look["probes"]:
             return []
         names = self._unless_tight("ETHERTYPE"), self._unless_tight("USER ID")
         table = self._table("PROBED PEER", "INTERFACE", *names[0], "FOR", *names[1])
-        for one in status["probes"]:
+        for one in look["probes"]:
             ethertype, uid = self._unless_tight(one["ethertype"]), self._unless_tight(str(one["uid"]))
             table.add_row(one["target"], one["interface"], *ethertype, span(one["running_s"]), *uid)
+        return [Text(), table]
+
+    def _peers(self, rows: list[PeerRow]) -> list[RenderableType]:
+        if not rows:
+            return []
+        table = self._table("BUSIEST PEER", "INTERFACE", *self._unless_tight("ETHERTYPE"))
+        for name in ("RECEIVED", "REPLIED", *self._unless_tight("SINCE START")):
+            table.add_column(name, justify="right", no_wrap=True)
+        for row in rows:
+            one, silent = row.peer, row.received - row.replied
+            since_start = self._unless_tight(f"{one['received']:,}")
+            cells = [one["mac"], one["interface"], *self._unless_tight(one["ethertype"]), rate(row.received)]
+            table.add_row(*cells, _line(rate(row.replied), _alarm(silent)), *since_start)
         return [Text(), table]
 
     def _table(self, *columns: str) -> Table:

@@ -89,8 +89,7 @@ PURE = (
     *("rawechoctl.series", "rawechoctl.scale", "rawechoctl.charts"),
     *("rawechoctl.search", "rawechoctl.cells", "rawechoctl.findings", "rawechod.echo.tracer"),
 )
-SHARED = {"rawechod.control.varlink", "rawechod.durations"}
-SHARED |= {"rawechod.probe.histogram", "rawechod.probe.statistics"}
+SHARED = {"rawechod.control.varlink", "rawechod.probe.histogram", "rawechod.probe.statistics"}
 IMPURE = {"socket", "time", "select", "logging", "structlog", "systemd", "os", "signal", "threading", "random"}
 IMPURE |= {"rawechod.journal", "rawechod.reactor", "rawechod.systemd", "rawechod.link", "rawechod.packet"}
 IMPURE |= {"rawechod.driver"}
@@ -178,7 +177,7 @@ def _impure(imported: str) -> bool:
 
 
 def test_the_control_tool_shares_what_is_pure() -> None:
-    """Of the daemon rawechoctl imports the protocol, durations and figures, and nothing else through them."""
+    """Of the daemon rawechoctl imports the protocol and the figures, and nothing else through them."""
     own = [name for name in modules() if name.partition(".")[0] == "rawechoctl"]
     reached = {imported for name in own for imported in closure(name) if imported.partition(".")[0] == "rawechod"}
     assert reached == SHARED

@@ -166,6 +166,27 @@ def test_top(cable: Cable, show: Show) -> None:
         running.communicate()
 
 
+def test_top_shows_who_asks(cable: Cable, show: Show) -> None:
+    """The busiest peers of a listener and their rates: on a terminal, in lines, as JSON."""
+    running = cable.ours.ctl_popen(*ENDLESS, "-q")
+    try:
+        wait_for(lambda: cable.ours.status()["probes"], "a running probe")
+        seen = show(cable.far, "top", "-i", "200ms")
+        seen.wait_for(rf"{MAC_A} +eth1 +ETH_P_ALL +[1-9]")
+        seen.type(CTRL_C)
+        assert seen.end() == 0
+        lines = cable.far.ctl("top", "-i", "500ms", "-c", "1").stdout
+        assert re.search(
+            rf"^[\d:]+ peer {MAC_A} on eth1: [\d.]+ received/s, [\d.]+ replied/s$", lines, re.MULTILINE
+        )
+        (peer,) = cable.far.objects("top", "-i", "500ms", "-c", "1")[0]["peers"]
+        assert (peer["mac"], peer["interface"], peer["ethertype"]) == (MAC_A, "eth1", "ETH_P_ALL")
+        assert peer["received_per_s"] >= peer["replied_per_s"] > 0
+    finally:
+        running.terminate()
+        running.communicate()
+
+
 def test_top_outlives_the_daemon(two_hosts: object, responder: Responder, show: Show) -> None:
     """It says that there is none, and goes on when there is one again."""
     daemon = responder()

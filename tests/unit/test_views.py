@@ -111,6 +111,33 @@ def test_rates_after_a_new_beginning(after: dict[str, Any]) -> None:
     assert row.received == 10
 
 
+def seen(uptime: float, **received: int) -> dict[str, Any]:
+    """As Watch has it, of one listener's peers, half of whose requests were answered."""
+    one = {"interface": "eth1", "ethertype": "ETH_P_ALL"}
+    peers = [one | {"mac": mac, "received": n, "replied": n // 2} for mac, n in received.items()]
+    return {"uptime_s": uptime, "peers": peers}
+
+
+def busiest(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, float, float]]:
+    """Who sent how many frames a second, and how many were answered."""
+    return [(row.peer["mac"], row.received, row.replied) for row in rates.of_peers(before, after)]
+
+
+def test_rates_of_peers() -> None:
+    """Those who sent something, the busiest first; a new one began at 0, as one that was forgotten meanwhile."""
+    before, after = seen(10, a=900, b=100, c=50), seen(12, a=1000, b=100, c=8, d=400)
+    assert busiest(before, after) == [("d", 200, 100), ("a", 50, 25), ("c", 4, 2)]
+    assert busiest(seen(100, a=900), seen(2, a=10)) == [("a", 5, 2.5)]
+
+
+def test_rates_of_more_peers_than_are_told() -> None:
+    """Who was not told of before may have sent long ago: nothing is known of its rate until the next look."""
+    many = {f"{number}": 1000 for number in range(rates.MOST_PEERS)}
+    after = many | {"0": 1010, "late": 2000}
+    assert busiest(seen(10, **many), seen(11, **after)) == [("0", 10, 5)]
+    assert busiest(seen(11, **after), seen(12, **after | {"late": 2030})) == [("late", 30, 15)]
+
+
 @pytest.mark.parametrize(
     ("nanoseconds", "text"),
     [
