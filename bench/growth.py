@@ -61,7 +61,7 @@ def _spare(a: Host, b: Host, interface: str) -> None:
 
 @contextlib.contextmanager
 def _watched(daemon: Daemon, clients: int) -> Iterator[None]:
-    """So many control clients, each asking for the counters once a second."""
+    """So many control clients, each watching: a look a second."""
     if not clients:
         yield
         return
