@@ -148,43 +148,39 @@ def test_live_without_a_terminal_is_lines(cable: Cable, show: Show, terminal: st
     assert "\x1b[?" not in text
 
 
-def test_top(cable: Cable, show: Show) -> None:
+@pytest.fixture
+def probed(cable: Cable) -> Iterator[Cable]:
+    """The cable while one end probes the other."""
+    running = cable.ours.ctl_popen(*ENDLESS, "-q")
+    wait_for(lambda: cable.ours.status()["probes"], "a running probe")
+    yield cable
+    running.terminate()
+    running.communicate()
+
+
+def test_top(probed: Cable, show: Show) -> None:
     """Rates of the listener and the peer that is probed, on a screen of its own; Ctrl-C gives it back."""
-    running = cable.ours.ctl_popen(*ENDLESS, "-q")
-    try:
-        wait_for(lambda: cable.ours.status()["probes"], "a running probe")
-        seen = show(cable.ours, "top", "-i", "200ms")
-        seen.wait_for(r"eth1 +ETH_P_ALL +up +[1-9]")
-        seen.wait_for(r"reply +eth1 +[1-9]\d* ")
-        seen.wait_for(rf"{MAC_B} +eth1 +ETH_P_802_EX1")
-        seen.type(CTRL_C)
-        assert seen.end() == 0
-        assert seen.written.count(OWN_SCREEN) == 1
-        assert_left_clean(seen)
-    finally:
-        running.terminate()
-        running.communicate()
+    seen = show(probed.ours, "top", "-i", "200ms")
+    seen.wait_for(r"eth1 +ETH_P_ALL +up +[1-9]")
+    seen.wait_for(r"reply +eth1 +[1-9]\d* ")
+    seen.wait_for(rf"{MAC_B} +eth1 +ETH_P_802_EX1")
+    seen.type(CTRL_C)
+    assert seen.end() == 0
+    assert seen.written.count(OWN_SCREEN) == 1
+    assert_left_clean(seen)
 
 
-def test_top_shows_who_asks(cable: Cable, show: Show) -> None:
+def test_top_shows_who_asks(probed: Cable, show: Show) -> None:
     """The busiest peers of a listener and their rates: on a terminal, in lines, as JSON."""
-    running = cable.ours.ctl_popen(*ENDLESS, "-q")
-    try:
-        wait_for(lambda: cable.ours.status()["probes"], "a running probe")
-        seen = show(cable.far, "top", "-i", "200ms")
-        seen.wait_for(rf"{MAC_A} +eth1 +ETH_P_ALL +[1-9]")
-        seen.type(CTRL_C)
-        assert seen.end() == 0
-        lines = cable.far.ctl("top", "-i", "500ms", "-c", "1").stdout
-        assert re.search(
-            rf"^[\d:]+ peer {MAC_A} on eth1: [\d.]+ received/s, [\d.]+ replied/s$", lines, re.MULTILINE
-        )
-        (peer,) = cable.far.objects("top", "-i", "500ms", "-c", "1")[0]["peers"]
-        assert (peer["mac"], peer["interface"], peer["ethertype"]) == (MAC_A, "eth1", "ETH_P_ALL")
-        assert peer["received_per_s"] >= peer["replied_per_s"] > 0
-    finally:
-        running.terminate()
-        running.communicate()
+    seen = show(probed.far, "top", "-i", "200ms")
+    seen.wait_for(rf"{MAC_A} +eth1 +ETH_P_ALL +[1-9]")
+    seen.type(CTRL_C)
+    assert seen.end() == 0
+    lines = probed.far.ctl("top", "-i", "500ms", "-c", "1").stdout
+    assert re.search(rf"(?m)^[\d:]+ peer {MAC_A} on eth1: [\d.]+ received/s, [\d.]+ replied/s$", lines)
+    (peer,) = probed.far.objects("top", "-i", "500ms", "-c", "1")[0]["peers"]
+    assert (peer["mac"], peer["interface"], peer["ethertype"]) == (MAC_A, "eth1", "ETH_P_ALL")
+    assert peer["received_per_s"] >= peer["replied_per_s"] > 0
 
 
 def test_top_outlives_the_daemon(two_hosts: object, responder: Responder, show: Show) -> None:
