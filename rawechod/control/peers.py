@@ -18,7 +18,6 @@ from rawechod.echo.peers import Counts
 from rawechod.wire import ethernet
 
 DEFAULT, MOST = 100, 1000
-Most = Annotated[int, Field(ge=0, le=MOST)]
 GOOD_FOR = 100 * UNITS["ms"]
 """A full table takes milliseconds to read, which frames would have to wait: however many ask, no more often."""
 
@@ -27,7 +26,7 @@ class PeersParameters(Table):
     """GetPeers'; the contract explains them."""
 
     interface: str | None = None
-    most: Most | None = None
+    most: Annotated[int, Field(ge=0, le=MOST)] | None = None
 
 
 class _Ranking(NamedTuple):

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from pydantic import Field
 
 from rawechod.config import Duration, Table
-from rawechod.control.connection import Exchange
-from rawechod.control.peers import Most
+from rawechod.control.connection import Exchange, Turns
 from rawechod.control.varlink import SERVICE, CallError, Parameters
 from rawechod.durations import UNITS
 from rawechod.reactor import Reactor
 
 DEFAULT, SHORTEST, LONGEST = UNITS["s"], 100 * UNITS["ms"], UNITS["h"]
-DEFAULT_MOST = 10
+DEFAULT_MOST, MOST = 10, 100
+"""Peers; fewer than GetPeers tells, for they are told again and again."""
 
 Look = Callable[[int], Parameters]
 """How everything stands now, with so many peers."""
@@ -26,7 +27,7 @@ class WatchParameters(Table):
     """Watch's; the contract explains them."""
 
     interval: Annotated[Duration, Field(ge=SHORTEST, le=LONGEST)] | None = None
-    most: Most | None = None
+    most: Annotated[int, Field(ge=0, le=MOST)] | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -36,13 +37,19 @@ class _Watcher:
     most: int
     due: int
     """When it is to be told next, monotonic, nanoseconds."""
+    waits: bool = False
+    """For its turn to be told."""
 
 
 class Watching:
-    """All watchers. However many there are, one look serves all who are due, at most ten times a second."""
+    """All watchers. However many there are, one look serves all who are due, at most ten times a second.
+
+    They are told one after the other, a turn of the loop each, so that frames need not wait for all of them.
+    """
 
     def __init__(self, reactor: Reactor, look: Look) -> None:
         self._reactor = reactor
+        self._turns = Turns(reactor)
         self._look = look
         self._watchers: list[_Watcher] = []
         self._ticks = False
@@ -54,7 +61,7 @@ class Watching:
         interval = parameters.interval or DEFAULT
         most = DEFAULT_MOST if parameters.most is None else parameters.most
         watcher = _Watcher(exchange, interval, most, self._reactor.now() + interval)
-        self._tell([watcher])
+        exchange.event(self._look(most))
         self._watchers.append(watcher)
         exchange.on_hang_up = lambda: self._end(watcher)
         if not self._ticks:
@@ -74,14 +81,18 @@ class Watching:
         for watcher in due:
             watcher.due += ((now - watcher.due) // watcher.interval + 1) * watcher.interval
         # Who has not read what is there already is told the next time.
-        self._tell([watcher for watcher in due if not watcher.exchange.behind])
+        readers = [watcher for watcher in due if not watcher.waits and not watcher.exchange.behind]
+        if readers:
+            self._tell(readers, self._look(max(reader.most for reader in readers)))
         self._ticks = bool(self._watchers)
         if self._ticks:
             self._wait()
 
-    def _tell(self, readers: list[_Watcher]) -> None:
-        if not readers:
-            return
-        look = self._look(max(reader.most for reader in readers))
-        for reader in readers:
+    def _tell(self, readers: list[_Watcher], look: Parameters) -> None:
+        def tell(reader: _Watcher) -> None:
+            reader.waits = False
             reader.exchange.event(look | {"peers": look["peers"][: reader.most]})
+
+        for reader in readers:
+            reader.waits = True
+            self._turns.wait(partial(tell, reader))
