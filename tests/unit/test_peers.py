@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rawechod.echo.breaker import StormBreaker
+from rawechod.echo.loopback import LoopbackReflector
 from rawechod.echo.peers import Census, PeerTable
+from rawechod.echo.reflector import Policy, Reflector
+from rawechod.wire import ethernet
+from tests.unit import frames
+from tests.unit.frames import NOW, OWN, PEER
 
 SECOND = 10**9
 START = 10**12
@@ -123,3 +129,20 @@ def test_two_counts_together() -> None:
     one, other = Census({A: (1, 1, 5), B: (2, 1, 9)}, 1), Census({B: (3, 3, 7), C: (4, 0, 1)}, 2)
     both = Census({A: (1, 1, 5), B: (5, 4, 9), C: (4, 0, 1)}, 3)
     assert one.plus(other) == other.plus(one) == both
+
+
+POLICY = Policy(ethernet.ETH_P_ALL, OWN, mtu=1500)
+LIMITS = (0, 1)
+
+
+@pytest.mark.parametrize(
+    "reflector",
+    [Reflector(POLICY, *LIMITS), LoopbackReflector(POLICY, StormBreaker(1), *LIMITS)],
+    ids=["echo", "loopback"],
+)
+def test_what_reflectors_count(reflector: Reflector | LoopbackReflector) -> None:
+    """Valid requests to us whatever the limits say, and those that were answered; nothing else of a peer."""
+    valid = [*[frames.request()] * 70, frames.request(payload=bytes(1600))]
+    for octets in (*valid, frames.request(op=2), frames.request(dst=B), frames.request(src=OWN)):
+        reflector.reflect(octets, frames.arrival(octets), NOW)
+    assert reflector.peers.census() == Census({PEER: (71, 65, NOW.monotonic)})
