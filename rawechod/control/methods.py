@@ -20,7 +20,7 @@ from rawechod.control.peers import Peers, PeersParameters
 from rawechod.control.probing import ProbeParameters, Probing
 from rawechod.control.tracing import JudgeParameters, TraceParameters, judge, trace
 from rawechod.control.varlink import INTERFACE, SERVICE, CallError, Parameters
-from rawechod.control.watching import Watching, WatchParameters
+from rawechod.control.watching import MOST_TOLD, Watching, WatchParameters
 from rawechod.echo.listener import Listener, ListenerStatus
 from rawechod.echo.tracing import Tracer
 from rawechod.errors import PrivilegeError
@@ -141,8 +141,8 @@ class Methods:
             "probes": self._probing.running(now),
         }
 
-    def _look(self, most: int) -> Parameters:
-        peers = self._peers.busiest(self._daemon.responders(), most)
+    def _look(self) -> Parameters:
+        peers = self._peers.busiest(self._daemon.responders(), MOST_TOLD)
         return self._status() | {"at_ns": time.time_ns(), "peers": peers}
 
     def get_counters(self, exchange: Exchange, _: NoParameters) -> None:

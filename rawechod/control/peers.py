@@ -58,14 +58,15 @@ class Peers:
         }
 
     def busiest(self, listeners: list[Listener], most: int) -> list[Parameters]:
-        """So many of all."""
-        return self._told(self._ranked(listeners).values(), most) if most else []
+        """So many of all, as it is now."""
+        return self._told(self._look(listeners).values(), most)
 
     def _ranked(self, listeners: list[Listener]) -> dict[Listener, _Ranking]:
-        now = self._now()
-        if now - self._looked_at >= GOOD_FOR or listeners != list(self._rankings):
-            self._rankings = {one: _rank(one) for one in listeners}
-            self._looked_at = now
+        good = self._now() - self._looked_at < GOOD_FOR and listeners == list(self._rankings)
+        return self._rankings if good else self._look(listeners)
+
+    def _look(self, listeners: list[Listener]) -> dict[Listener, _Ranking]:
+        self._rankings, self._looked_at = {one: _rank(one) for one in listeners}, self._now()
         return self._rankings
 
     def _told(self, rankings: Iterable[_Ranking], most: int) -> list[Parameters]:

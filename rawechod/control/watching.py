@@ -16,18 +16,18 @@ from rawechod.durations import UNITS
 from rawechod.reactor import Reactor
 
 DEFAULT, SHORTEST, LONGEST = UNITS["s"], 100 * UNITS["ms"], UNITS["h"]
-DEFAULT_MOST, MOST = 10, 100
+DEFAULT_TOLD, MOST_TOLD = 10, 100
 """Peers; fewer than GetPeers tells, for they are told again and again."""
 
-Look = Callable[[int], Parameters]
-"""How everything stands now, with so many peers."""
+Look = Callable[[], Parameters]
+"""How everything stands now, with as many peers as anybody may ask for."""
 
 
 class WatchParameters(Table):
     """Watch's; the contract explains them."""
 
     interval: Annotated[Duration, Field(ge=SHORTEST, le=LONGEST)] | None = None
-    most: Annotated[int, Field(ge=0, le=MOST)] | None = None
+    most: Annotated[int, Field(ge=0, le=MOST_TOLD)] | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -42,7 +42,7 @@ class _Watcher:
 
 
 class Watching:
-    """All watchers. However many there are, one look serves all who are due, at most ten times a second.
+    """All watchers. However many there are and come, one look serves all who are due, at most ten times a second.
 
     They are told one after the other, a turn of the loop each, so that frames need not wait for all of them.
     """
@@ -50,7 +50,9 @@ class Watching:
     def __init__(self, reactor: Reactor, look: Look) -> None:
         self._reactor = reactor
         self._turns = Turns(reactor)
-        self._look = look
+        self._take_look = look
+        self._last: Parameters = {}
+        self._looked_at = -SHORTEST
         self._watchers: list[_Watcher] = []
         self._ticks = False
 
@@ -59,9 +61,9 @@ class Watching:
         if not exchange.call.more:
             raise CallError(f"{SERVICE}.ExpectedMore")
         interval = parameters.interval or DEFAULT
-        most = DEFAULT_MOST if parameters.most is None else parameters.most
+        most = DEFAULT_TOLD if parameters.most is None else parameters.most
         watcher = _Watcher(exchange, interval, most, self._reactor.now() + interval)
-        exchange.event(self._look(most))
+        exchange.event(_told(self._look(), most))
         self._watchers.append(watcher)
         exchange.on_hang_up = lambda: self._end(watcher)
         if not self._ticks:
@@ -70,7 +72,7 @@ class Watching:
 
     def _end(self, watcher: _Watcher) -> None:
         self._watchers.remove(watcher)
-        watcher.exchange.reply(self._look(watcher.most))
+        watcher.exchange.reply(_told(self._look(), watcher.most))
 
     def _wait(self) -> None:
         self._reactor.call_at(self._reactor.now() + SHORTEST, self._tick)
@@ -83,7 +85,7 @@ class Watching:
         # Who has not read what is there already is told the next time.
         readers = [watcher for watcher in due if not watcher.waits and not watcher.exchange.behind]
         if readers:
-            self._tell(readers, self._look(max(reader.most for reader in readers)))
+            self._tell(readers, self._look())
         self._ticks = bool(self._watchers)
         if self._ticks:
             self._wait()
@@ -91,8 +93,19 @@ class Watching:
     def _tell(self, readers: list[_Watcher], look: Parameters) -> None:
         def tell(reader: _Watcher) -> None:
             reader.waits = False
-            reader.exchange.event(look | {"peers": look["peers"][: reader.most]})
+            reader.exchange.event(_told(look, reader.most))
 
         for reader in readers:
             reader.waits = True
             self._turns.wait(partial(tell, reader))
+
+    def _look(self) -> Parameters:
+        """The last one while it is good; whatever its age, all in it is of one moment."""
+        now = self._reactor.now()
+        if now - self._looked_at >= SHORTEST:
+            self._last, self._looked_at = self._take_look(), now
+        return self._last
+
+
+def _told(look: Parameters, most: int) -> Parameters:
+    return look | {"peers": look["peers"][:most]}

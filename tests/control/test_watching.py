@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterator
 from importlib import resources
 from typing import Any
@@ -57,6 +58,21 @@ def test_by_the_contract(contract: Contract, served: Daemon, talk: Talk) -> None
     for clock in ("uptime_s", "at_ns"):
         assert [one[clock] for one in looks] == sorted(one[clock] for one in looks)
     assert talk.rest() == b""
+
+
+def test_a_look_is_of_one_moment(served: Daemon, talk: Talk) -> None:
+    """Its counts agree while frames come, also where somebody has just asked for the peers."""
+    talk.more("Watch", **QUICK)
+    with connect(served.control) as probing, connect(served.control) as asking:
+        probing.more("Probe", count=0, interval="50us", quiet=True)
+        looks: list[dict[str, Any]] = []
+        while len(looks) < 5 or not looks[-1]["probes"]:
+            while not select.select([talk.socket], [], [], 0)[0]:
+                asking.call("GetPeers")
+            looks.append(look(talk))
+    requests = [one["listeners"][0]["received"] - one["listeners"][0]["dropped"].get("reply", 0) for one in looks]
+    assert requests[-1] > requests[0]
+    assert [sum(peer["received"] for peer in one["peers"]) for one in looks] == requests
 
 
 @pytest.mark.parametrize("uid", [0, STRANGER, NOBODY])
