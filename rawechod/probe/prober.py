@@ -15,7 +15,7 @@ from rawechod.probe.events import ProbeEvent
 from rawechod.probe.hosts import look_up
 from rawechod.probe.job import STAMPED_INTERVAL, Job, Order, Outcome
 from rawechod.probe.pattern import DEFAULT_PATTERN, payload
-from rawechod.probe.session import Plan
+from rawechod.probe.session import MOST_OPEN, Plan
 from rawechod.probe.vlan import parse_tags
 from rawechod.reactor import Reactor
 from rawechod.wire import echo, ethernet
@@ -183,6 +183,8 @@ class Prober:
             raise RequestError("a group is asked at most ten times a second", "interval")
         count = probe.count if wish.count is None else wish.count
         timeout = wish.timeout or probe.timeout
+        if timeout // interval > MOST_OPEN and not wish.flood:
+            raise RequestError(f"at most {MOST_OPEN} intervals: requests are kept for so long", "timeout")
         report_every, window = wish.report_every or 0, FLOOD_WINDOW if wish.flood else 0
         if window and (not target or ethernet.is_group(target)):
             raise RequestError("a flood needs a single target", "flood")

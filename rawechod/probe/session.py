@@ -15,6 +15,10 @@ CATCH_UP = 100_000_000
 """A pace that fell behind (a suspended machine, a stalled process) makes up for this much, nanoseconds."""
 BURST = 64
 """Most requests in one go, so that replies and other clients get their turn."""
+MOST_OPEN = 1 << 20
+"""Requests whose timeout has not passed: what a timeout divided by its interval may be; 350 MB of memory."""
+MOST_ANSWERED_KEPT = 131_072
+"""Open requests beyond which an answered one is forgotten at once; its further copies then have no time."""
 MOST_LOST_KEPT = 65_536
 """Lost requests that a late reply is still recognised for."""
 MOST_RESPONDERS = 1024
@@ -184,7 +188,9 @@ class Session:
             return Match(Verdict.DUPLICATE, number, rtt, False, False, *told)
         first = not request.answered_by
         self._unanswered -= first
-        if len(request.answered_by) < MOST_RESPONDERS:
+        if len(self._open) > MOST_ANSWERED_KEPT:
+            del self._open[number]
+        elif len(request.answered_by) < MOST_RESPONDERS:
             request.answered_by += (responder,)
         return Match(Verdict.REPLY, number, rtt, self._reordered(number, responder), first, *told)
 

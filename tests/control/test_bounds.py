@@ -16,7 +16,7 @@ from tests.lab import Daemon, StartDaemon, wait_for
 MOST_A_UID = 128
 MOST_UNREAD = 4 << 20
 KERNEL_KEEPS = 4 << 20
-MEMORY = 64 << 20
+MEMORY = 32 << 20
 """For the bound and what a probe and a listener at work take."""
 DESCRIBE = {"method": f"{SERVICE}.GetInterfaceDescription", "parameters": {"interface": CONTROL}}
 KEPT = {
@@ -35,7 +35,7 @@ def test_slow_reader_is_cut_off(served: Daemon) -> None:
     """Who asks for events and reads none is hung up on; its probe ends; memory stays; others are served."""
     before = memory(served)
     with connect(served.control) as slow, connect(served.control) as other:
-        slow.more("Probe", count=0, interval="10us")
+        slow.more("Probe", count=0, interval="50us")
 
         def ended() -> bool:
             assert memory(served) < before + MEMORY

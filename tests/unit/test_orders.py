@@ -17,7 +17,7 @@ from rawechod.reactor import Reactor
 from rawechod.wire import ethernet
 from tests.lab import Host, wait_for
 
-MS = 1_000_000
+US, MS = 1_000, 1_000_000
 SECOND = 1000 * MS
 EX1, PAE, ALL = 0x88B5, 0x888E, 3
 OWN, OTHER = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
@@ -152,6 +152,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("ethertype", {"ethertype": "0x8100"}, "is no EtherType"),
     ("size", {"size": 1515}, r"1515 octets: eth1 takes 60 to 1514 \(MTU 1500 and the header\)"),
     ("hello", {"hello": True}, "works on lo only, not on eth1"),
+    ("timeout", {"interval": 10 * US, "timeout": 11 * SECOND}, "at most 1048576 intervals"),
 ]
 
 
@@ -163,7 +164,15 @@ def test_refused(order: Ordering, parameter: str, wish: dict[str, Any], words: s
     assert caught.value.parameter == parameter
 
 
-@pytest.mark.parametrize("wish", [{"size": 1514}, {"size": 60}, {"target": "broadcast", "interval": 100 * MS}])
+ALLOWED: list[dict[str, Any]] = [
+    *({"size": 1514}, {"size": 60}),
+    {"target": "broadcast", "interval": 100 * MS},
+    {"interval": 10 * US, "timeout": 10_485_760 * US},
+    {"interval": 10 * US, "timeout": 60 * SECOND, "flood": True, "target": OTHER},
+]
+
+
+@pytest.mark.parametrize("wish", ALLOWED)
 def test_just_allowed(order: Ordering, wish: dict[str, Any]) -> None:
     """The bounds themselves."""
     made = order(interface="eth1", **wish)

@@ -163,6 +163,21 @@ def test_memory_for_the_lost_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None
     assert arrive(session, 91, SECOND).verdict is LATE
 
 
+def test_memory_for_the_answered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood with a long timeout: an answered request is forgotten, its copies are duplicates still."""
+    monkeypatch.setattr(module, "MOST_ANSWERED_KEPT", 10)
+    session = started(0, timeout=60 * SECOND)
+    for now in range(0, 100 * MS, MS):
+        (number,) = session.due(now)
+        session.sent_at(number, now)
+        if number > 5:
+            arrive(session, number, now)
+    assert len(session._open) <= 11
+    assert arrive(session, 90, 200 * MS).verdict is DUPLICATE
+    assert [arrive(session, number, 200 * MS).verdict for number in (1, 5)] == [REPLY, REPLY]
+    assert session.outstanding == 3
+
+
 def test_memory_for_responders_is_bounded() -> None:
     """Whoever invents sources that answer a group request neither fills the memory nor slows the rest."""
     session = started(1, group=True)
