@@ -116,10 +116,9 @@ def measure_together(
     generators: Sequence[Generator], case: Case, duration_s: float, pid: int | None, *more: str
 ) -> dict[str, Any]:
     """Run them at the same time, the requests shared out: the fields of a Sample beyond who and what."""
-    used = generators[: case.outstanding]
-    share = replace(case, outstanding=case.outstanding // len(used))
-    with ThreadPoolExecutor(len(used)) as pool:
-        results = list(pool.map(lambda each: each.load(share, duration_s, pid, *more), used))
+    share = replace(case, outstanding=case.outstanding // len(generators))
+    with ThreadPoolExecutor(len(generators)) as pool:
+        results = list(pool.map(lambda each: each.load(share, duration_s, pid, *more), generators))
     return _figures(results) | {"rss_mib": machine.resident_mib(pid)}
 
 

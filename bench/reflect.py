@@ -83,6 +83,8 @@ def _measure_kind(arguments: argparse.Namespace, arena: Arena, kind: str, names:
             for case in wanted:
                 _say(f"round {number} of {arguments.rounds}, {case}")
                 for name, seat in seats.items():
+                    if case.outstanding < len(seat.generators):
+                        continue  # There is nothing to share out.
                     found = seat.measure(case, arguments.duration)
                     samples.append(Sample(responder=name, case=case, round=number, **found))
     _say("")
