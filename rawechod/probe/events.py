@@ -149,7 +149,7 @@ class Summary:
     longest_loss_run: int = 0
     """Most requests lost in a row."""
     outage_s: float = 0.0
-    """The longest loss run times the interval."""
+    """The longest loss run times the interval, in a flood the mean time between requests."""
     send_errors: dict[str, int] = field(default_factory=dict)
     responders: list[Responder] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

@@ -129,6 +129,7 @@ class Job:
 
     def _run(self, target: bytes, searching: bool) -> Runner:
         order, session = self.order, secrets.randbits(32)
+        interval = 0 if order.plan.window else order.plan.interval
         channel = Channel(
             ifindex=order.link.ifindex,
             frame_size=order.size + ethernet.MOST_TAGS * ethernet.TAG_LENGTH,
@@ -144,7 +145,7 @@ class Job:
             self._reactor,
             channel,
             self._codec(target, session),
-            Subject(order.link.name, order.ethertype, target, order.size, order.plan.interval),
+            Subject(order.link.name, order.ethertype, target, order.size, interval),
             self._plan(target, searching),
             self._searched if searching else self._tell,
             self._finish,

@@ -184,7 +184,8 @@ class Prober:
         count = probe.count if wish.count is None else wish.count
         timeout = wish.timeout or probe.timeout
         if timeout // interval > MOST_OPEN and not wish.flood:
-            raise RequestError(f"at most {MOST_OPEN} intervals: requests are kept for so long", "timeout")
+            longest = f"at this interval at most {MOST_OPEN * interval / UNITS['s']:.4g} s"
+            raise RequestError(f"{longest}: more requests can't wait for their replies", "timeout")
         report_every, window = wish.report_every or 0, FLOOD_WINDOW if wish.flood else 0
         if window and (not target or ethernet.is_group(target)):
             raise RequestError("a flood needs a single target", "flood")

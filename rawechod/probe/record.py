@@ -30,7 +30,7 @@ class Subject:
     target: bytes
     size: int
     interval: int
-    """Nanoseconds."""
+    """Nanoseconds; 0 = a flood, which has none."""
 
     @property
     def target_name(self) -> str:
@@ -162,7 +162,7 @@ class Record:
             responders=[self._responder(mac) for mac in sorted(self._responders)],
             notes=self._notes(sent),
             authenticators=[ethernet.format_mac(mac) for mac in sorted(self._authenticators)],
-            **(self.counts() | self._times() | self._loss_details()),
+            **(self.counts() | self._times() | self._loss_details(sent, now)),
         )
 
     def _times(self) -> dict[str, Any]:
@@ -176,13 +176,14 @@ class Record:
             "backward_ns": self._backward.values(),
         }
 
-    def _loss_details(self) -> dict[str, Any]:
+    def _loss_details(self, sent: int, now: int) -> dict[str, Any]:
         losses, group = self._losses, ethernet.is_group(self.subject.target)
+        interval = self.subject.interval or (now - self.started_at) / max(sent, 1)
         return {
             "lost_forward": 0 if group else losses.forward,
             "lost_backward": 0 if group else losses.backward,
             "longest_loss_run": losses.longest_run,
-            "outage_s": round(losses.longest_run * self.subject.interval / 1e9, 6),
+            "outage_s": round(losses.longest_run * interval / 1e9, 6),
         }
 
     def _timestamps(self) -> str:

@@ -36,6 +36,16 @@ def heard(books: Record, mac: bytes, found: Match, rtt: int, corrupted: bool, re
     books.arrived(seen, found, Timing(rtt, 0, False))
 
 
+@pytest.mark.parametrize(("interval", "outage"), [(100 * MS, 0.3), (0, 0.006)])
+def test_outage(interval: int, outage: float) -> None:
+    """The longest run of losses as a time: by the interval, in a flood by the mean time between requests."""
+    books = Record(Subject("eth1", 0x88B5, A, 60, interval), START)
+    for number in (2, 3, 4, 7):
+        books.lose(number)
+    summary = books.summary(sent=1000, outstanding=996, now=START + 2_000 * MS)
+    assert (summary.longest_loss_run, summary.outage_s) == (3, outage)
+
+
 def test_summary_of_a_mixed_run() -> None:
     """Every count in its place."""
     books = record()
