@@ -8,8 +8,10 @@ STEPS = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 
 
 def milliseconds(nanoseconds: float) -> str:
-    """Three decimals, as ping's."""
-    return f"{nanoseconds / 1e6:.3f}"
+    """Three decimals, as ping's; below ten microseconds as many as it takes for two digits."""
+    size = abs(nanoseconds)
+    decimals = 3 if size >= 9_950 or not size else 4 if size >= 995 else 5 if size >= 99.5 else 6
+    return f"{nanoseconds / 1e6:.{decimals}f}"
 
 
 def span(seconds: float) -> str:
