@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -221,4 +222,8 @@ def _inode(sock: socket.socket) -> str:
 
 def _open_in(pid: int) -> set[str]:
     """What a process has open."""
-    return {str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir()}
+    found = set()
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # It was just closed.
+            found.add(str(each.readlink()))
+    return found

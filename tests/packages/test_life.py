@@ -25,7 +25,7 @@ try:
     while True:
         clients.append(socket.socket(socket.AF_UNIX))
         clients[-1].connect("/run/rawecho/control.sock")
-        clients[-1].sendall(b"x" * 1_000_000)
+        clients[-1].sendall(b"x" * 65_000)
 except OSError:
     print(len(clients), flush=True)
     sys.stdin.read()
