@@ -15,13 +15,15 @@ from rawechod.probe.events import ProbeEvent
 from rawechod.probe.hosts import look_up
 from rawechod.probe.job import STAMPED_INTERVAL, Job, Order, Outcome
 from rawechod.probe.pattern import DEFAULT_PATTERN, payload
-from rawechod.probe.session import MOST_OPEN, Plan
+from rawechod.probe.session import Plan
 from rawechod.probe.vlan import parse_tags
 from rawechod.reactor import Reactor
 from rawechod.wire import echo, ethernet
 
 FLOOD_WINDOW = 64
 """Most requests of a flood that are unanswered."""
+MOST_OPEN = 1 << 20
+"""Requests of all probes that may wait for their replies: 300 MB."""
 GROUP_INTERVAL = 100 * UNITS["ms"]
 """A group is asked at most ten times a second."""
 
@@ -183,15 +185,21 @@ class Prober:
             raise RequestError("a group is asked at most ten times a second", "interval")
         count = probe.count if wish.count is None else wish.count
         timeout = wish.timeout or probe.timeout
-        if timeout // interval > MOST_OPEN and not wish.flood:
-            longest = f"at this interval at most {MOST_OPEN * interval / UNITS['s']:.4g} s"
-            raise RequestError(f"{longest}: more requests can't wait for their replies", "timeout")
         report_every, window = wish.report_every or 0, FLOOD_WINDOW if wish.flood else 0
         if window and (not target or ethernet.is_group(target)):
             raise RequestError("a flood needs a single target", "flood")
         if wish.hardware_timestamps and (window or interval < STAMPED_INTERVAL):
             raise RequestError("up to 10,000 frames a second are stamped, and no flood", "hardware_timestamps")
-        return Plan(count, interval, timeout, wish.deadline or 0, report_every=report_every, window=window)
+        plan = Plan(count, interval, timeout, wish.deadline or 0, report_every=report_every, window=window)
+        self._check_memory(plan)
+        return plan
+
+    def _check_memory(self, plan: Plan) -> None:
+        """Whether there is room for all requests that may wait for their replies."""
+        if plan.most_open + sum(job.order.plan.most_open for job in self.jobs) > MOST_OPEN:
+            beside = f" beside those of {len(self.jobs)} other probes" if self.jobs else ""
+            waiting = f"at this pace {plan.most_open} requests may wait for their replies{beside}"
+            raise RequestError(f"{waiting}: at most {MOST_OPEN} can", "timeout")
 
 
 def _tags(wish: Wish) -> tuple[ethernet.Tag, ...]:

@@ -124,7 +124,9 @@ class Runner:
         if self._reporter:
             self._reporter.close()
         self.abandon()
-        self._on_end(self._record.summary(self._session.sent, self._session.outstanding, now))
+        summary = self._record.summary(self._session.sent, self._session.outstanding, now)
+        self._session.forget()  # Whoever calls us holds us, and we hold them: that is not cleared up soon.
+        self._on_end(summary)
 
     def _send(self, numbers: list[int]) -> None:
         if not numbers or not self._line:

@@ -15,11 +15,9 @@ CATCH_UP = 100_000_000
 """A pace that fell behind (a suspended machine, a stalled process) makes up for this much, nanoseconds."""
 BURST = 64
 """Most requests in one go, so that replies and other clients get their turn."""
-MOST_OPEN = 1 << 20
-"""Requests whose timeout has not passed: what a timeout divided by its interval may be; 350 MB of memory."""
-MOST_ANSWERED_KEPT = 131_072
+MOST_ANSWERED_KEPT = 65_536
 """Open requests beyond which an answered one is forgotten at once; its further copies then have no time."""
-MOST_LOST_KEPT = 65_536
+MOST_LOST_KEPT = 16_384
 """Lost requests that a late reply is still recognised for."""
 MOST_RESPONDERS = 1024
 """Responders of a group request that are told apart."""
@@ -42,6 +40,11 @@ class Plan:
     """Flood: no pace, but at most so many requests unanswered; 0 = keep the interval."""
     report_every: int = 0
     """Tell what happened since the last time this often, 0 = never."""
+
+    @property
+    def most_open(self) -> int:
+        """Requests whose timeout has not passed, at most: a memory of about 300 octets each."""
+        return MOST_ANSWERED_KEPT + self.window if self.window else self.timeout // self.interval + BURST
 
 
 class Verdict(Enum):
@@ -70,13 +73,12 @@ class Match(NamedTuple):
     """The same by the NIC, on the NIC's clock."""
 
 
-@dataclass(slots=True)
-class _Request:
-    sent_at: int
-    t1: int
-    stamp: int = 0
-    hardware_stamp: int = 0
-    answered_by: tuple[bytes, ...] = ()
+_Request = tuple[int, int, int, int, tuple[bytes, ...]]
+"""sent_at, t1, stamp, hardware_stamp, answered_by.
+
+The garbage collector soon leaves plain tuples of numbers alone; to walk through a hundred thousand objects would
+hold up the loop.
+"""
 
 
 class Session:
@@ -113,12 +115,18 @@ class Session:
         """End now; what is outstanding stays so."""
         self._stopped = True
 
+    def forget(self) -> None:
+        """Give the memory back: nothing comes any more."""
+        self._open.clear()
+        self._lost.clear()
+
     def next_deadline(self, now: int) -> int | None:
         """When to call `due` next, None = when a reply arrives or never."""
         waits = self._all_sent(now) or (self._plan.window and self._unanswered >= self._plan.window)
         times = [] if waits else [now if self._plan.window else self._next_send]
         if self._open:
-            times.append(next(iter(self._open.values())).sent_at + self._plan.timeout)
+            sent_at, *_ = next(iter(self._open.values()))
+            times.append(sent_at + self._plan.timeout)
         if self._ends is not None:
             times.append(self._ends)
         return min(times, default=None)
@@ -138,35 +146,36 @@ class Session:
 
     def sent_at(self, number: int, when: int, t1: int = 0) -> None:
         """A request left, with this t1. One that could not is never told: it is the caller's to count as lost."""
-        self._open[number] = _Request(when, t1)
+        self._open[number] = (when, t1, 0, 0, ())
         self._unanswered += 1
 
     def stamped(self, number: int, stamp: int, hardware_stamp: int = 0) -> None:
         """A request's transmit stamp by the kernel or the NIC came, 0 = not this one; of two, the first counts."""
         request = self._open.get(number)
         if request:
-            request.stamp = request.stamp or stamp
-            request.hardware_stamp = request.hardware_stamp or hardware_stamp
+            sent_at, t1, first, hardware_first, answered_by = request
+            self._open[number] = (sent_at, t1, first or stamp, hardware_first or hardware_stamp, answered_by)
 
     def hardware_stamp(self, number: int) -> int:
         """A request's transmit stamp by the NIC; 0 where it has not come, or the request is forgotten."""
         request = self._open.get(number)
-        return request.hardware_stamp if request else 0
+        return request[3] if request else 0
 
     def lost_t1(self, number: int) -> int:
         """What a lost request was sent with; 0 where that is forgotten."""
         request = self._lost.get(number)
-        return request.t1 if request else 0
+        return request[1] if request else 0
 
     def timed_out(self, now: int) -> list[int]:
         """Numbers of the requests that are lost as of now."""
         lost: list[int] = []
         while self._open:
             number, request = next(iter(self._open.items()))
-            if request.sent_at + self._plan.timeout > now:
+            sent_at, *_, answered_by = request
+            if sent_at + self._plan.timeout > now:
                 break
             del self._open[number]
-            if not request.answered_by:
+            if not answered_by:
                 lost.append(number)
                 self._lost[number] = request
                 self._unanswered -= 1
@@ -182,22 +191,23 @@ class Session:
         request = self._open.get(number)
         if request is None:
             return self._too_late(number, now)
-        told = (request.t1, request.stamp, request.hardware_stamp)
-        rtt = now - request.sent_at
-        if responder in request.answered_by:
+        sent_at, t1, stamp, hardware_stamp, answered_by = request
+        told = (t1, stamp, hardware_stamp)
+        rtt = now - sent_at
+        if responder in answered_by:
             return Match(Verdict.DUPLICATE, number, rtt, False, False, *told)
-        first = not request.answered_by
-        self._unanswered -= first
+        self._unanswered -= not answered_by
         if len(self._open) > MOST_ANSWERED_KEPT:
             del self._open[number]
-        elif len(request.answered_by) < MOST_RESPONDERS:
-            request.answered_by += (responder,)
-        return Match(Verdict.REPLY, number, rtt, self._reordered(number, responder), first, *told)
+        elif len(answered_by) < MOST_RESPONDERS:
+            self._open[number] = (sent_at, *told, (*answered_by, responder))
+        return Match(Verdict.REPLY, number, rtt, self._reordered(number, responder), not answered_by, *told)
 
     def _too_late(self, number: int, now: int) -> Match:
         request = self._lost.get(number)
         if request:
-            return Match(Verdict.LATE, number, now - request.sent_at, False, False, request.t1)
+            sent_at, t1, *_ = request
+            return Match(Verdict.LATE, number, now - sent_at, False, False, t1)
         # The request was answered in time; a group's other members may still be slow.
         verdict = Verdict.LATE if self._plan.group else Verdict.DUPLICATE
         return Match(verdict, number, 0, False, False)

@@ -184,7 +184,7 @@ def test_memory_for_responders_is_bounded() -> None:
     for responder in _invented(5 * MOST_RESPONDERS):
         session.arrived(1, responder, MS)
     assert len(session._highest) <= MOST_RESPONDERS
-    assert all(len(request.answered_by) <= MOST_RESPONDERS for request in session._open.values())
+    assert all(len(answered_by) <= MOST_RESPONDERS for *_, answered_by in session._open.values())
 
 
 def _invented(amount: int) -> Iterable[bytes]:
