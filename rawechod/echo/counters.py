@@ -6,6 +6,7 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
 from rawechod.reasons import DropReason
+from rawechod.wire import echo
 
 MOST_SESSIONS = 4096
 """Sessions whose requests are counted."""
@@ -65,7 +66,7 @@ class SessionTable:
         count, _ = self._sessions.get(key, (0, 0))
         if count == 0 and not self._has_room(now):
             return 0
-        self._sessions[key] = (count + 1 & 0xFFFFFFFF or 1, now)
+        self._sessions[key] = (count % echo.MOST_RESPONDER_SEQ + 1, now)
         self._sessions.move_to_end(key)
         return self._sessions[key][0]
 

@@ -17,8 +17,7 @@ struct session {
 
 struct session_state {
 	__u64 last; /* monotonic, for the daemon's sweep */
-	__u32 count;
-	__u32 zero;
+	__u64 count;
 };
 
 struct {
@@ -99,7 +98,7 @@ RE_INLINE __u32 re_count_session(void *tables, __u64 mac, __u32 number, __u64 no
 
 	if (state) {
 		state->last = now;
-		return __sync_fetch_and_add(&state->count, 1) + 1;
+		return re_responder_seq(__sync_fetch_and_add(&state->count, 1) + 1);
 	}
 	/* Full: not kept. Another CPU was quicker: the count is off by one, for this once. */
 	return bpf_map_update_elem(&sessions, &key, &fresh, BPF_NOEXIST) ? 0 : 1;

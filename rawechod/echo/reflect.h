@@ -104,6 +104,12 @@ RE_INLINE __u64 re_next_due(__u64 due, __u64 now, __u64 cost, __u64 tolerance)
 	return due - now > tolerance ? 0 : due + cost;
 }
 
+/* A session's count on the wire: 0 is "not kept", so 1 comes behind the largest. */
+RE_INLINE __u32 re_responder_seq(__u64 count)
+{
+	return count <= RE_MOST_RESPONDER_SEQ ? count : (count - 1) % RE_MOST_RESPONDER_SEQ + 1;
+}
+
 /* The finders tell whether there is anything; comparing `*found` with 0 would take the kernel CAP_PERFMON. */
 
 /* What is behind the tags and the EtherType. */

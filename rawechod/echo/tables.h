@@ -59,7 +59,8 @@ RE_INLINE __u32 re_count_session(void *in, __u64 mac, __u32 number, __u64 now)
 	for (way = 0; way < WAYS; way++) {
 		if (set[way].count && set[way].mac == mac && set[way].number == number) {
 			set[way].last = now;
-			return ++set[way].count;
+			set[way].count = re_responder_seq(set[way].count + 1ULL);
+			return set[way].count;
 		}
 		if (!free && (!set[way].count || now - set[way].last >= SILENCE))
 			free = &set[way];

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 
+from rawechod.wire import echo
+
 
 class _Runs:
     """Numbers that only grow, kept as runs of consecutive ones."""
@@ -69,8 +71,9 @@ class Losses:
         if number <= self._heard:
             return
         # 0: it does not count. Fewer than before: it was restarted, and its count says nothing any more.
-        self._known = self._known and 0 < responder_seq >= self._counted
-        self._heard, self._counted = number, responder_seq
+        more = (responder_seq - self._counted) % echo.MOST_RESPONDER_SEQ
+        self._known = self._known and responder_seq > 0 and more < echo.MOST_RESPONDER_SEQ // 2
+        self._heard, self._counted = number, self._counted + more
         if self._lost:
             self._lost_before += self._lost.take(number)
         if self._refused:

@@ -11,7 +11,7 @@
 
 t1: initiator's transmit time; t2, t3: responder's receive and transmit time; all in nanoseconds since the
 epoch, 0 = not stamped. responder_seq: valid requests of this session that the responder has received so
-far, this one included, 0 = not kept.
+far, this one included, 0 = not kept; behind its largest value comes 1.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ OP_OFFSET = 3
 SESSION_OFFSET = 4
 SEQ_OFFSET = 8
 RESPONDER_SEQ_OFFSET = 12
+MOST_RESPONDER_SEQ = 0xFFFFFFFF
 T1_OFFSET = 16
 T2_OFFSET = 24
 

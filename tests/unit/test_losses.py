@@ -100,3 +100,16 @@ def test_longest_run() -> None:
     losses.refused(8)
     losses.lost(10)
     assert losses.longest_run == 4
+
+
+def test_a_count_that_wraps() -> None:
+    """Behind the largest comes 1: the direction of losses is told for runs of any length."""
+    losses, most = Losses(), 0xFFFFFFFF
+    for number in (most // 3, most // 3 * 2, most):
+        losses.heard(number, number)
+    losses.heard(most + 1, 1)
+    losses.lost(most + 2)
+    losses.heard(most + 3, 2)
+    losses.lost(most + 4)
+    losses.heard(most + 5, 4)
+    assert (losses.forward, losses.backward) == (1, 1)
