@@ -22,8 +22,8 @@ from rawechod.wire import echo, ethernet
 
 FLOOD_WINDOW = 64
 """Most requests of a flood that are unanswered."""
-MOST_OPEN = 1 << 20
-"""Requests of all probes that may wait for their replies: 300 MB."""
+MOST_OPEN = 1 << 18
+"""Requests of all probes that may wait for their replies: 80 MB, and 15 ms of the garbage collector's."""
 GROUP_INTERVAL = 100 * UNITS["ms"]
 """A group is asked at most ten times a second."""
 

@@ -18,7 +18,7 @@ from tests.netns.port import Port, port
 MAC_T = "02:00:00:00:00:55"
 """The test's own: host b's daemon leaves it alone."""
 OTHER = "02:00:00:00:00:99"
-PATIENT = ("-W", "20s")
+PATIENT = ("-W", "10s")
 Start = Callable[..., Probing]
 
 
