@@ -175,8 +175,7 @@ class Attachment:
     def _fall_back(self, problem: str) -> None:
         """The kernel refuses mixed modes, so one goes before the other comes; the socket answers in between."""
         self._detach()
-        if lost := self._count().since(self._before).lost:
-            self._never_left(lost)
+        self._tell_lost()
         self.problem = problem
         try:
             self._attach_generic()
@@ -184,6 +183,14 @@ class Attachment:
             self.problem = f"{self.problem}; {error}"
             where = {"interface": self._name(), "engine": "epoll"}
             journal.emit(events.ENGINE_FALLBACK, **where, problem=self.problem)
+
+    def _tell_lost(self) -> None:
+        try:
+            lost = self._count().since(self._before).lost
+        except OSError:
+            return  # The driver does not say: they stay counted as transmitted.
+        if lost:
+            self._never_left(lost)
 
     def _name(self) -> str:
         """The interface's, or its number once it is gone."""
