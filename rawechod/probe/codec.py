@@ -75,6 +75,8 @@ class EchoCodec:
         self._payload = payload
         self._tag = header.tags[0] if header.tags else None
         self._header = header
+        self._former_mac = header.src
+        """What replies are addressed to that were under way when our MAC changed."""
         self._make_templates()
 
     def _make_templates(self) -> None:
@@ -95,6 +97,7 @@ class EchoCodec:
     def readdress(self, mac: bytes) -> None:
         """Send from this MAC from now on."""
         if mac != self._header.src:
+            self._former_mac = self._header.src
             self._header = replace(self._header, src=mac)
             self._make_templates()
 
@@ -133,8 +136,9 @@ class EchoCodec:
             return _where_tags_differ(tag, self._tag)
         body = offset + echo.PDU_LENGTH
         # The source is the runner's business: it knows whether anybody may answer.
-        if frame[:6] != expected[:6] or frame[12:offset] != expected[12:offset]:
-            head = frame[:6] + expected[6:12] + frame[12:offset]
+        dst = expected[:6] if frame[:6] == self._former_mac else frame[:6]
+        if dst != expected[:6] or frame[12:offset] != expected[12:offset]:
+            head = dst + expected[6:12] + frame[12:offset]
             return _first_difference(head, expected[:offset], stripped)
         if length == len(expected) and frame[body:] == self._payload:
             return None

@@ -128,9 +128,13 @@ def test_no_reply_of_ours(octets: bytes) -> None:
 
 
 def test_readdressed() -> None:
-    """After a change of the interface's MAC requests leave from the new one, and its replies are intact."""
+    """After a change of the interface's MAC requests leave from the new one; replies to both are intact."""
     ours = codec()
+    under_way = reply_to(ours.request(1, WALL))
     ours.readdress(OTHER)
+    seen = ours.reply(under_way, len(under_way), None)
+    assert seen is not None
+    assert seen.corrupted_at is None
     request = ours.request(1, WALL)
     assert request[6:12] == OTHER
     answer = reply_to(request)
