@@ -69,7 +69,9 @@ def _host(name: str) -> str:
 
 def _interface(name: str) -> str:
     if not 0 < len(name.encode()) < 16 or name in (".", "..") or any(c in "/:\0" or c.isspace() for c in name):
-        raise ValueError("an interface name has 1 to 15 characters, no slash, no colon and no space")
+        raise ValueError(
+            "an interface name has 1 to 15 characters, no slash, no colon and no space; altnames won't do"
+        )
     return name
 
 

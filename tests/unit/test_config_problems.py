@@ -12,7 +12,7 @@ from rawechod.config_problems import ConfigError
 
 MAC = "02:00:00:00:00:0b"
 WORDS = {
-    "names": "an interface name has 1 to 15 characters, no slash, no colon and no space",
+    "names": "an interface name has 1 to 15 characters, no slash, no colon and no space; altnames won't do",
     "ethertypes": 'allowed: "ETH_P_ALL", "ETH_P_PAE" or "ETH_P_802_EX1"',
     "whole": "allowed: a whole number",
     "boolean": "allowed: true or false",
