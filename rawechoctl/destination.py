@@ -9,10 +9,6 @@ from contextlib import suppress
 
 from rawechoctl.exits import UsageError
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import TextIO
-
 
 class Destination:
     """A file that stays as it was until something is to be written; `-` is the standard output."""
@@ -24,20 +20,42 @@ class Destination:
         self._made = path != "-" and not os.path.lexists(path)
         self._begun = False
         try:
-            # Not "w": a probe that is refused must not have emptied it.
-            self._stream = sys.stdout if path == "-" else open(path, "a", encoding="utf-8", newline="")  # noqa: SIM115, PTH123
+            # Without O_TRUNC: a probe that is refused must not have emptied it.
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+            self._fd = sys.stdout.fileno() if path == "-" else os.open(path, flags, 0o666)
         except OSError as error:
             raise UsageError(f"can't write {path}: {error.strerror}") from error
 
-    def begin(self) -> TextIO:
-        """The stream to write to, emptied; raises OSError."""
+    def begin(self) -> None:
+        """Empty it; raises OSError."""
         self._begun = True
-        if self._path != "-" and stat.S_ISREG(os.fstat(self._stream.fileno()).st_mode):
-            self._stream.truncate(0)
-        return self._stream
+        if self._path != "-" and self._is_file():
+            os.ftruncate(self._fd, 0)
+
+    def write(self, text: str) -> None:
+        """All of it, at once, or nothing where the disk fills; raises OSError."""
+        octets = memoryview(text.encode())
+        written = 0
+        try:
+            while written < len(octets):
+                written += os.write(self._fd, octets[written:])
+        except OSError:
+            if self._is_file():
+                self._take_back(written)
+            raise
+
+    def _is_file(self) -> bool:
+        return stat.S_ISREG(os.fstat(self._fd).st_mode)
+
+    def _take_back(self, written: int) -> None:
+        """Cut off what was written last: half a row is worse than none. What others have behind it stays."""
+        end = os.lseek(self._fd, 0, os.SEEK_CUR)
+        if end == os.fstat(self._fd).st_size:
+            os.ftruncate(self._fd, end - written)
+            os.lseek(self._fd, end - written, os.SEEK_SET)
 
     def close(self) -> None:
-        """Take away a file that was made for nothing; what was written is flushed already."""
+        """Take away a file that was made for nothing; what was written is there already."""
         if self._made and not self._begun:
             with suppress(OSError):
-                os.unlink(self._path)  # noqa: PTH108, as open above: who imports pathlib waits for it
+                os.unlink(self._path)  # noqa: PTH108, who imports pathlib waits for it

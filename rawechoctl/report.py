@@ -30,9 +30,8 @@ class Report:
             self._started = time.time()
         elif event == "summary":
             about = facts.about(self._collected.start, body, self._started, self._daemon)
-            file = self._destination.begin()
-            file.write(page(self._collected, body, about))
-            file.flush()
+            self._destination.begin()
+            self._destination.write(page(self._collected, body, about))
 
     def close(self) -> None:
         """The page is written already."""

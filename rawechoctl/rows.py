@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from typing import TextIO
 
 from rawechoctl.destination import Destination
 from rawechod.control.varlink import Parameters as Body
@@ -22,21 +21,16 @@ class Rows:
     def __init__(self, destination: Destination) -> None:
         """What is there is kept until the probe starts."""
         self._destination = destination
-        self._file: TextIO | None = None
+        self._writer = csv.writer(destination, lineterminator="\n")
 
     def take(self, event: str, body: Body) -> None:
         """Write one event; raises OSError."""
         if event == "start":
-            self._file = self._destination.begin()
-            self._write(COLUMNS)
+            self._destination.begin()
+            self._writer.writerow(COLUMNS)
         elif event in EVENTS:
             values = {"event": event} | body
-            self._write([_cell(values.get(name)) for name in COLUMNS])
-
-    def _write(self, row: tuple[str, ...] | list[object]) -> None:
-        if self._file:
-            csv.writer(self._file, lineterminator="\n").writerow(row)
-            self._file.flush()
+            self._writer.writerow([_cell(values.get(name)) for name in COLUMNS])
 
     def close(self) -> None:
         """Each row is written already."""

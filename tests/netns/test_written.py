@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import re
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,38 @@ def test_a_disk_that_is_full(cable: Cable, option: str) -> None:
     assert found.stderr == "rawechoctl: can't write /dev/full: No space left on device\n"
     assert SUMMARY in found.stdout
     assert found.returncode == 2
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for one page of memory, a few dozen rows."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", disk], check=True)
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize("redirected", [False, True])
+def test_a_disk_that_fills_keeps_whole_rows(cable: Cable, small_disk: Path, redirected: bool) -> None:
+    """The row that does not fit any more is not there in half, in a file or behind a redirection."""
+    kept = small_disk / "run.csv"
+    probe = ("probe", MAC_B, "-c", "100", "-i", "1ms", "--csv", "-" if redirected else str(kept))
+    with kept.open("w") as file:
+        output = file if redirected else subprocess.DEVNULL
+        found = subprocess.run(cable.ours._ctl(*probe), check=False, stdout=output)
+    assert found.returncode == 2
+    text = kept.read_text()
+    assert len(text) > 3000
+    assert text.endswith("\n")
+    assert {line.count(",") for line in text.splitlines()} == {len(COLUMNS) - 1}
+
+
+def test_a_page_that_does_not_fit(cable: Cable, small_disk: Path) -> None:
+    """Not half of it."""
+    page = small_disk / "run.html"
+    assert cable.ours.ctl(*SHORT, "--report", str(page)).returncode == 2
+    assert page.read_text() == ""
 
 
 @pytest.mark.parametrize(
