@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
@@ -115,7 +116,8 @@ def _check(arguments: Namespace, out: Output) -> None:
         raise UsageError("--csv - has the standard output to itself: not with --json or --live")
     if arguments.report == "-":
         raise UsageError("--report - is no file: a page does not go to the standard output")
-    if arguments.csv and arguments.csv == arguments.report:
+    files = [os.path.realpath(path) for path in (arguments.csv, arguments.report) if path and path != "-"]
+    if len(set(files)) < len(files):
         raise UsageError("--csv and --report can't both write the same file")
 
 
