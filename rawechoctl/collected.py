@@ -29,6 +29,8 @@ class Collected:
         self.lost_runs: list[tuple[int, int]] = []
         """First and last number of requests that were lost in a row, the first MOST_RUNS of them."""
         self.further_runs = 0
+        self.lost = 0
+        """Losses that were told; the summary may know of more."""
         self._last_lost = 0
         self._began: int | None = None
 
@@ -63,6 +65,7 @@ class Collected:
             self.histogram.record(body["rtt_ns"])
 
     def _lost(self, seq: int) -> None:
+        self.lost += 1
         if seq == self._last_lost + 1 and not self.further_runs and self.lost_runs:
             self.lost_runs[-1] = (self.lost_runs[-1][0], seq)
         elif len(self.lost_runs) < MOST_RUNS:

@@ -20,22 +20,24 @@ FEWEST = 10
 PERCENTILES = {"p50": "p50", "p90": "p90", "p99": "p99", "p999": "p99.9"}
 
 
-def timeline(series: Series, duration_s: float) -> str:
+def timeline(series: Series, summary: Body) -> str:
     """Round-trip times over the run, and what was out of the ordinary when."""
     found = series.bins()
-    length = max(duration_s * 1e9, found[-1][0] if found else 0, 1e6)
+    length = max(summary["duration_s"] * 1e9, found[-1][0] if found else 0, 1e6)
     unit, size = next((name, size) for name, size, least in UNITS if length >= least * size)
     bins: charts.Bins = [(when / size, one) for when, one in found]
     x = Scale(0, length / size)
     answered = [one for _, one in bins if one.replies]
     if not answered:
-        return _figure("Nothing came back.", _strips(bins, x, unit))
+        words = "No reply can be drawn." if summary["received"] else "Nothing came back."
+        return _figure(words + _left_out(summary), _strips(bins, x, unit))
     y = scale.of_heights([float(value) for one in answered for value in (one.low, one.high)])
     axis = charts.x_labels(x, lambda value: f"{value:g} {unit}")
     drawn = charts.plot(
         "round-trip times over the run", charts.timeline(bins, x, y), axis, charts.y_labels(y, _tick)
     )
-    return _figure(_drawn(answered, series.length, y), drawn + _strips(bins, x, unit))
+    caption = _drawn(answered, series.length, y) + _left_out(summary)
+    return _figure(caption, drawn + _strips(bins, x, unit))
 
 
 def _drawn(answered: list[Bin], length: int, y: Scale) -> str:
@@ -46,9 +48,15 @@ def _drawn(answered: list[Bin], length: int, y: Scale) -> str:
         most = max(one.replies for one in answered)
         words += (
             f" Downsampled: each column stands for {_tick(length)} and up to {most:,} replies, from the shortest "
-            "to the longest; the dot is their mean. The figures below are of all replies."
+            "to the longest; the dot is their mean. The tables below are of all replies."
         )
     return words + (" The scale is logarithmic." if y.logarithmic else "")
+
+
+def _left_out(summary: Body) -> str:
+    """What a caption says of events that the daemon did not tell."""
+    untold = summary["untold"]
+    return f" {untold:,} replies and losses are left out here: they were not told one by one." if untold else ""
 
 
 def _strips(bins: charts.Bins, x: Scale, unit: str) -> str:
@@ -62,12 +70,14 @@ def _strips(bins: charts.Bins, x: Scale, unit: str) -> str:
     return "".join(strips)
 
 
-def histogram(values: Histogram, rtt: Body | None) -> str:
+def histogram(values: Histogram, summary: Body) -> str:
     """How often which round-trip time came, with the percentiles; nothing where there are too few for that."""
+    rtt = summary["rtt_ns"]
     if values.total < FEWEST or not rtt:
         return ""
     buckets = list(values.buckets())
-    x = scale.of_values(buckets[0][0], buckets[-1][1])
+    # The percentiles are of all replies, those included that were not told.
+    x = scale.of_values(min(buckets[0][0], rtt["p50"]), max(buckets[-1][1], rtt["p999"]))
     heights = charts.shares(values, x)
     y = scale.of_heights([height for height in heights if height >= max(heights) / scale.WIDE])
     shown = [charts.marker(x, rtt[name], words, row) for row, (name, words) in enumerate(PERCENTILES.items())]
@@ -76,18 +86,23 @@ def histogram(values: Histogram, rtt: Body | None) -> str:
     drawn = charts.plot("distribution of round-trip times", shapes, charts.x_labels(x, _tick), labels)
     caption = "Share of the replies by round-trip time; the lines are percentiles."
     caption += " The axis of the times is logarithmic." if x.logarithmic else ""
+    caption += f"{_left_out(summary)} The percentiles are of all replies." if summary["untold"] else ""
     return "<h2>How the round-trip times are distributed</h2>" + _figure(
         caption, drawn.replace("</svg>", "</svg>" + "".join(label for _, label in shown))
     )
 
 
 def losses(collected: Collected, summary: Body) -> str:
-    """Which requests were lost."""
+    """Which requests were lost, as far as that was told."""
     if not summary["lost"]:
         return "<p>No request was lost.</p>"
+    untold = summary["lost"] - collected.lost
+    if not collected.lost:
+        return f"<p>The numbers of the {untold:,} lost requests were not told.</p>"
     runs = [str(first) if first == last else f"{first}\N{EN DASH}{last}" for first, last in _joined(collected)]
     more = f" and {collected.further_runs:,} further runs" if collected.further_runs else ""
-    return f"<p>Numbers of the lost requests: {escape(', '.join(runs))}{more}.</p>"
+    rest = f"; {untold:,} more were not told one by one" if untold else ""
+    return f"<p>Numbers of the lost requests: {escape(', '.join(runs))}{more}{rest}.</p>"
 
 
 def _joined(collected: Collected) -> list[tuple[int, int]]:

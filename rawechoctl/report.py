@@ -42,9 +42,9 @@ def page(collected: Collected, summary: Body, about: list[tuple[str, str]]) -> s
     template = Template(resources.files(__package__).joinpath("report.html").read_text(encoding="utf-8"))
     title = f"Probe of {summary['target']} on {summary['interface']}"
     parts = {
-        "timeline": figures.timeline(collected.series, summary["duration_s"]),
+        "timeline": figures.timeline(collected.series, summary),
         "losses": figures.losses(collected, summary),
-        "histogram": figures.histogram(collected.histogram, summary["rtt_ns"]),
+        "histogram": figures.histogram(collected.histogram, summary),
     }
     return template.substitute(
         title=escape(title),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -116,6 +117,41 @@ def test_lost_runs_are_bounded() -> None:
     collected = lost(*range(1, 1001, 2))
     assert len(collected.lost_runs) == MOST_RUNS
     assert f"and {500 - MOST_RUNS} further runs" in figures.losses(collected, {"lost": 500})
+
+
+def test_lost_requests_that_were_not_told() -> None:
+    """Their number is told in place of theirs; no list is empty."""
+    assert figures.losses(lost(), {"lost": 1200}) == "<p>The numbers of the 1,200 lost requests were not told.</p>"
+    assert "requests: 3, 9; 1,198 more were not told one by one." in figures.losses(lost(3, 9), {"lost": 1200})
+
+
+UNTOLD = "1,234 replies and losses are left out here: they were not told one by one."
+
+
+@pytest.mark.parametrize(("untold", "said"), [(0, 0), (1234, 1)])
+def test_captions_say_what_was_not_told(untold: int, said: int) -> None:
+    """Under what lacks it: the time line, with replies and without, and the distribution."""
+    series, histogram = Series(), Histogram()
+    rtt = {"p50": 100, "p90": 100, "p99": 100, "p999": 5000}
+    summary = {"untold": untold, "duration_s": 1, "received": 1300, "rtt_ns": rtt}
+    assert figures.timeline(series, summary).count(UNTOLD) == said
+    assert "Nothing came back" not in figures.timeline(series, summary)
+    for number in range(20):
+        series.at(number).reply(100)
+        histogram.record(100)
+    assert figures.timeline(series, summary).count(UNTOLD) == said
+    assert figures.histogram(histogram, summary).count(UNTOLD) == said
+
+
+def test_percentiles_of_what_was_not_told_are_on_the_axis() -> None:
+    """The slowest replies were left out: their percentile stands where it belongs, not at the edge."""
+    histogram = Histogram()
+    for _ in range(20):
+        histogram.record(100)
+    rtt = {"p50": 100, "p90": 1000, "p99": 1000, "p999": 5000}
+    drawn = figures.histogram(histogram, {"untold": 5, "rtt_ns": rtt})
+    places = re.findall(r'class="marker[^"]*" style="left:([\d.]+)%', drawn)
+    assert 0 < float(places[0]) < float(places[1]) < float(places[3]) < 100
 
 
 def test_texts_are_escaped() -> None:
