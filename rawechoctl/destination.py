@@ -34,7 +34,7 @@ class Destination:
 
     def write(self, text: str) -> None:
         """All of it, at once, or nothing where the disk fills; raises OSError."""
-        octets = memoryview(text.encode())
+        octets = memoryview(text.encode(errors="backslashreplace"))  # A path need not be UTF-8.
         written = 0
         try:
             while written < len(octets):

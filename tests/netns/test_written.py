@@ -153,6 +153,14 @@ def test_a_file_of_a_refused_probe(cable: Cable, tmp_path: Path, option: str) ->
     assert "of last week" not in old.read_text()
 
 
+@pytest.mark.parametrize("option", ["--csv", "--report"])
+def test_a_file_whose_name_is_not_utf_8(cable: Cable, tmp_path: Path, option: str) -> None:
+    """A path may be any octets; a page shows them as it can."""
+    file = tmp_path / "run-\udcff"
+    assert cable.ours.ctl(*SHORT, option, str(file)).returncode == 0
+    assert ("\\udcff" in file.read_text()) == (option == "--report")
+
+
 def test_intervals_add_up_to_the_summary(cable: Cable) -> None:
     """Without a gap between them, quiet or not, and nothing is counted twice or left out."""
     for quiet in ((), ("-q",)):
