@@ -50,10 +50,6 @@ class Shape(NamedTuple):
 class Codec(Protocol):
     """What a line needs of a protocol."""
 
-    @property
-    def shape(self) -> Shape | None:
-        """What all frames look like; None where they have no numbers of their own."""
-
     def readdress(self, mac: bytes) -> None:
         """Send from this MAC from now on."""
 
@@ -180,7 +176,6 @@ class HelloCodec:
         self._header = header
         self._ethertype = ethertype
         self._last = 0
-        self.shape: Shape | None = None
 
     def readdress(self, mac: bytes) -> None:
         """Send from this MAC from now on."""
