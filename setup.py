@@ -57,7 +57,7 @@ def extension(name: str, *parts: str) -> Extension:
     return Extension(name, [source], depends=depends, extra_compile_args=flags, optional=True)
 
 
-FRAMES = ("packet/batch.h", "packet/ring.h")
+FRAMES = ("packet/batch.h", "packet/octets.h", "packet/ring.h")
 
 setup(
     cmdclass={"build_ext": BuildNative},

@@ -12,9 +12,8 @@
 
 #include <linux/types.h>
 
+#include "../packet/octets.h"
 #include "constants.h"
-
-#define RE_INLINE static inline __attribute__((always_inline))
 
 /* What becomes of a frame. From RE_TOO_LONG on each is a drop reason. */
 enum re_verdict {
@@ -77,24 +76,6 @@ RE_INLINE void re_count_peer(struct re_peer *peer, int replied, __u64 now);
 RE_INLINE int re_take(__u64 *due, __u64 now, __u64 cost, __u64 tolerance);
 RE_INLINE int re_admit(void *tables, const struct re_settings *settings, __u64 now);
 RE_INLINE enum re_verdict re_admit_loop(void *tables, const struct re_frame *frame, __u64 mac);
-
-RE_INLINE __u16 re_u16(const __u8 *p) { return (__u16)(p[0] << 8 | p[1]); }
-
-RE_INLINE __u32 re_u32(const __u8 *p) { return (__u32)re_u16(p) << 16 | re_u16(p + 2); }
-
-RE_INLINE __u64 re_mac(const __u8 *p) { return (__u64)re_u16(p) << 32 | re_u32(p + 2); }
-
-RE_INLINE void re_put_u32(__u8 *p, __u32 v)
-{
-	__u32 octets = __builtin_bswap32(v);
-	__builtin_memcpy(p, &octets, sizeof octets);
-}
-
-RE_INLINE void re_put_u64(__u8 *p, __u64 v)
-{
-	__u64 octets = __builtin_bswap64(v);
-	__builtin_memcpy(p, &octets, sizeof octets);
-}
 
 /* The generic cell rate algorithm: when the bucket would be full again, or 0 where this frame finds it empty. */
 RE_INLINE __u64 re_next_due(__u64 due, __u64 now, __u64 cost, __u64 tolerance)

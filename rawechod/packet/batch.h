@@ -25,7 +25,7 @@ struct ancillary {
 	_Alignas(struct cmsghdr) __u8 octets[96];
 };
 
-/* A received frame, and what the kernel says of it; arrivals.py has its layout. */
+/* A received frame, and what the kernel says of it; compiled.py has its layout. */
 struct re_arrival {
 	__u8 *octets;
 	__u64 received_at;
@@ -36,7 +36,7 @@ struct re_arrival {
 	__u8 tag[RE_TAG_LENGTH];
 };
 
-/* A frame that the kernel did not take. */
+/* A frame that the kernel did not take; likewise. */
 struct refusal {
 	__s32 index;
 	__s32 error;

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include "../packet/batch.h"
+#include "../packet/octets.h"
 
 /* What came; exchange.py has its layout. */
 struct re_heard {
@@ -31,31 +32,6 @@ struct re_exchange {
 	__u8 tag[RE_TAG_LENGTH];
 	__u8 tagged; /* the kernel will take this tag out of a reply */
 };
-
-static __u32 get_u32(const __u8 *p)
-{
-	__u32 octets;
-
-	memcpy(&octets, p, sizeof octets);
-	return __builtin_bswap32(octets);
-}
-
-static __u64 get_u64(const __u8 *p)
-{
-	return (__u64)get_u32(p) << 32 | get_u32(p + 4);
-}
-
-static void put_u32(__u8 *p, __u32 value)
-{
-	value = __builtin_bswap32(value);
-	memcpy(p, &value, sizeof value);
-}
-
-static void put_u64(__u8 *p, __u64 value)
-{
-	put_u32(p, value >> 32);
-	put_u32(p + 4, (__u32)value);
-}
 
 /* Whether the octets up to here are the expected ones: from the destination to the PDU's session. */
 static int head_matches(const struct shape *reply, const __u8 *octets)
@@ -90,11 +66,11 @@ static int is_clean(const struct re_exchange *exchange, const struct re_arrival 
 static void read_reply(const __u8 *pdu, struct re_heard *heard)
 {
 	heard->clean = 1;
-	heard->seq = get_u32(pdu + RE_SEQ_OFFSET);
-	heard->responder_seq = get_u32(pdu + RE_RESPONDER_SEQ_OFFSET);
-	heard->t1 = get_u64(pdu + RE_T1_OFFSET);
-	heard->t2 = get_u64(pdu + RE_T2_OFFSET);
-	heard->t3 = get_u64(pdu + RE_T3_OFFSET);
+	heard->seq = re_u32(pdu + RE_SEQ_OFFSET);
+	heard->responder_seq = re_u32(pdu + RE_RESPONDER_SEQ_OFFSET);
+	heard->t1 = re_u64(pdu + RE_T1_OFFSET);
+	heard->t2 = re_u64(pdu + RE_T2_OFFSET);
+	heard->t3 = re_u64(pdu + RE_T3_OFFSET);
 }
 
 /* Hear at most BATCH frames: how many, or minus the errno. */
@@ -141,8 +117,8 @@ int re_exchange_send(struct re_exchange *exchange, __u32 first, int count)
 
 	for (index = 0; index < count; index++) {
 		exchange->t1[index] = clock_ns(CLOCK_REALTIME);
-		put_u32(request->octets + request->pdu + RE_SEQ_OFFSET, first + (__u32)index);
-		put_u64(request->octets + request->pdu + RE_T1_OFFSET, exchange->t1[index]);
+		re_put_u32(request->octets + request->pdu + RE_SEQ_OFFSET, first + (__u32)index);
+		re_put_u64(request->octets + request->pdu + RE_T1_OFFSET, exchange->t1[index]);
 		if (error != EAGAIN)
 			error = send_frame(exchange->frames.fd, request->octets, request->length);
 		if (error)
@@ -194,5 +170,5 @@ void re_exchange_adopt(struct re_exchange *exchange, const __u8 *request, __u32 
 	exchange->request.pdu = request_pdu;
 	exchange->reply.pdu = reply_pdu;
 	exchange->tagged = tag != 0;
-	put_u32(exchange->tag, tag);
+	re_put_u32(exchange->tag, tag);
 }
