@@ -76,7 +76,7 @@ static int serve_frame(struct re_batch *batch, int slot, int replies)
 	if (verdict != RE_REPLY && verdict != RE_RETURN)
 		return 0;
 	if (verdict == RE_REPLY)
-		re_put_u64(pdu + RE_T3_OFFSET, clock_ns(CLOCK_REALTIME));
+		re_put_u32(pdu + RE_RESIDENCE_OFFSET, re_residence(frame.received_at, clock_ns(CLOCK_REALTIME)));
 	queue_reply(batch, &frame, arrival, replies);
 	return 1;
 }

@@ -10,6 +10,8 @@ from rawechod.wire import echo
 
 MOST_SESSIONS = 4096
 """Sessions whose requests are counted."""
+_SEQ_MASK = 0xFFFFFFFF
+_WINDOW_MASK = (1 << echo.WINDOW_BITS) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,61 @@ class Counters:
         return CounterValues(self.received, self.replied, dropped, dict(self._transmit_errors))
 
 
+class Session:
+    """Which requests of a session have been received: how many, and which of the last HISTORY.
+
+    A request that is further ahead than that is believed only once another one follows it closely: a number that
+    was corrupted on the way must not make the rest look old. Of one that is further behind nobody can say whether
+    it came before.
+    """
+
+    HISTORY = 2 * echo.WINDOW_BITS
+
+    __slots__ = ("count", "highest", "jump", "last", "recent")
+
+    def __init__(self, seq: int, now: int) -> None:
+        """With its first request, at `now` (monotonic, nanoseconds)."""
+        self.highest, self.recent, self.count, self.last = seq, 1, 1, now
+        self.jump: int | None = None
+        """The last request that was too far ahead."""
+
+    def receive(self, seq: int, now: int) -> tuple[int, int]:
+        """Record a request: responder_seq and window of its reply, both 0 where it finds no place."""
+        self.last = now
+        ahead = seq - self.highest & _SEQ_MASK
+        if ahead < self.HISTORY:
+            return self._advance(seq, ahead)
+        behind = _SEQ_MASK + 1 - ahead
+        if behind < self.HISTORY:
+            return self._fill(behind)
+        if self.jump is not None and 0 < (step := seq - self.jump & _SEQ_MASK) < echo.WINDOW_BITS:
+            self.highest, self.recent, self.jump = self.jump, 1, None
+            self.count += 1
+            return self._advance(seq, step)
+        # Once several have come, the way back is none that a session takes.
+        self.jump = seq if ahead <= _SEQ_MASK >> 1 or self.count == 1 else self.jump
+        return 0, 0
+
+    def _advance(self, seq: int, ahead: int) -> tuple[int, int]:
+        if ahead:
+            self.highest, self.count = seq, self.count + 1
+            self.recent = (self.recent << ahead | 1) & (1 << self.HISTORY) - 1
+        return self._responder_seq, self.recent & _WINDOW_MASK
+
+    def _fill(self, behind: int) -> tuple[int, int]:
+        self.count += not self.recent >> behind & 1
+        self.recent |= 1 << behind
+        # Where the history ends within the window, that would say "not received" of what was forgotten.
+        window = self.recent >> behind & _WINDOW_MASK if behind <= self.HISTORY - echo.WINDOW_BITS else 0
+        return self._responder_seq, window
+
+    @property
+    def _responder_seq(self) -> int:
+        return (self.count - 1) % echo.MOST_RESPONDER_SEQ + 1
+
+
 class SessionTable:
-    """Requests received a session, for `responder_seq`; bounded.
+    """The sessions of all peers, in bounded memory.
 
     A full table forgets only sessions that have been silent for a minute. Where there is none, a new
     session is not kept and reads 0, "not kept": a count that restarted would look like forward loss.
@@ -58,23 +113,25 @@ class SessionTable:
 
     def __init__(self, capacity: int = MOST_SESSIONS) -> None:
         self._capacity = capacity
-        self._sessions: OrderedDict[tuple[bytes, int], tuple[int, int]] = OrderedDict()
+        self._sessions: OrderedDict[tuple[bytes, int], Session] = OrderedDict()
 
-    def count(self, peer: bytes, session: int, now: int) -> int:
-        """Count one request at `now` (monotonic, nanoseconds); the session's total, 0 = not kept."""
+    def receive(self, peer: bytes, session: int, seq: int, now: int) -> tuple[int, int]:
+        """Record a request at `now` (monotonic, nanoseconds): responder_seq and window, 0 = not kept."""
         key = (peer, session)
-        count, _ = self._sessions.get(key, (0, 0))
-        if count == 0 and not self._has_room(now):
-            return 0
-        self._sessions[key] = (count % echo.MOST_RESPONDER_SEQ + 1, now)
-        self._sessions.move_to_end(key)
-        return self._sessions[key][0]
+        found = self._sessions.get(key)
+        if found:
+            self._sessions.move_to_end(key)
+            return found.receive(seq, now)
+        if not self._has_room(now):
+            return 0, 0
+        self._sessions[key] = Session(seq, now)
+        return 1, 1
 
     def _has_room(self, now: int) -> bool:
         if len(self._sessions) < self._capacity:
             return True
-        _, last = next(iter(self._sessions.values()))
-        if now - last < self.SILENCE:
+        oldest = next(iter(self._sessions.values()))
+        if now - oldest.last < self.SILENCE:
             return False
         self._sessions.popitem(last=False)
         return True

@@ -35,7 +35,7 @@ _KEY = struct.Struct("=I")
 _NUMBER = struct.Struct("=Q")
 _FIRST = _KEY.pack(0)
 _LOOP = struct.Struct(f"=Q{HEAD_LENGTH}s?x")
-_SESSION_KEY_SIZE, _SESSION_SIZE = 16, 16
+_SESSION_KEY_SIZE, _SESSION_SIZE = 16, 48
 
 
 class KernelEngine:

@@ -15,11 +15,6 @@ struct session {
 	__u32 zero;
 };
 
-struct session_state {
-	__u64 last; /* monotonic, for the daemon's sweep */
-	__u64 count;
-};
-
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -59,7 +54,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, RE_MOST_SESSIONS);
 	__type(key, struct session);
-	__type(value, struct session_state);
+	__type(value, struct re_session);
 } sessions SEC(".maps");
 
 struct {
@@ -91,17 +86,17 @@ RE_INLINE int re_allowed(void *tables, __u64 mac)
 	return bpf_map_lookup_elem(&allow, &mac) != 0;
 }
 
-RE_INLINE __u32 re_count_session(void *tables, __u64 mac, __u32 number, __u64 now)
+RE_INLINE struct re_received re_receive(void *tables, __u64 mac, __u32 number, __u32 seq, __u64 now)
 {
 	struct session key = {.mac = mac, .session = number};
-	struct session_state *state = bpf_map_lookup_elem(&sessions, &key), fresh = {.last = now, .count = 1};
+	struct re_session *state = bpf_map_lookup_elem(&sessions, &key), fresh = re_new_session(seq, now);
 
-	if (state) {
-		state->last = now;
-		return re_responder_seq(__sync_fetch_and_add(&state->count, 1) + 1);
-	}
-	/* Full: not kept. Another CPU was quicker: the count is off by one, for this once. */
-	return bpf_map_update_elem(&sessions, &key, &fresh, BPF_NOEXIST) ? 0 : 1;
+	if (state)
+		return re_record(state, seq, now);
+	/* Full: not kept. Another CPU was quicker: not counted, for this once. */
+	if (bpf_map_update_elem(&sessions, &key, &fresh, BPF_NOEXIST))
+		return (struct re_received){0};
+	return re_answer(&fresh, 0);
 }
 
 RE_INLINE int re_take(__u64 *due, __u64 now, __u64 cost, __u64 tolerance)
@@ -193,7 +188,7 @@ RE_INLINE int answer(struct xdp_md *context)
 		return XDP_PASS;
 	/* Before anything is counted: behind a call the verifier does not know the verdict any more. */
 	if (verdict == RE_REPLY)
-		re_put_u64(pdu + RE_T3_OFFSET, bpf_ktime_get_ns() + settings->clock_offset);
+		re_put_u32(pdu + RE_RESIDENCE_OFFSET, re_residence(frame.monotonic, bpf_ktime_get_ns()));
 	count = bpf_map_lookup_elem(&verdicts, &verdict);
 	if (count)
 		*count += 1;

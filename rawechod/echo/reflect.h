@@ -4,7 +4,7 @@
  * other frame is left (RE_PASS) to reflector.py or loopback.py, which know all the reasons and count them; they
  * must agree, and the tests send the same frames through all of them. The constants come from rawechod/wire, by way of the generated constants.h.
  *
- * Who includes this defines RE_TAGS_IN_OCTETS and provides the tables: re_allowed, re_count_session, re_find_peer,
+ * Who includes this defines RE_TAGS_IN_OCTETS and provides the tables: re_allowed, re_receive, re_find_peer,
  * re_count_peer, re_take, re_admit, re_admit_loop.
  */
 #ifndef RAWECHO_REFLECT_H
@@ -18,7 +18,7 @@
 /* What becomes of a frame. From RE_TOO_LONG on each is a drop reason. */
 enum re_verdict {
 	RE_PASS,
-	RE_REPLY,  /* a request has become its reply, but for t3 */
+	RE_REPLY,  /* a request has become its reply, but for its residence */
 	RE_RETURN, /* loopback mode: a frame has its addresses swapped */
 	RE_TOO_LONG,
 	RE_TAG_LOST,
@@ -59,6 +59,24 @@ struct re_frame {
 	__u8 other_host;
 	__u64 monotonic;   /* now */
 	__u64 received_at; /* nanoseconds since the epoch */
+	__u16 dropped;     /* by the receive buffer, modulo 65536 */
+};
+
+/* A session's requests, as counters.py keeps them: how many, and which of the last 128. */
+struct re_session {
+	__u64 last; /* when the last one came, monotonic */
+	__u64 count;
+	__u64 recent[2]; /* bit i of both together: `highest` - i has been received */
+	__u32 highest;
+	__u32 jump; /* the last one that was too far ahead */
+	__u32 jumped;
+	__u32 zero;
+};
+
+/* What a reply says of its session; 0 = not kept. */
+struct re_received {
+	__u32 responder_seq;
+	__u64 window;
 };
 
 /* A source MAC's bucket, and what peers.py counts of it; native.py has its layout. */
@@ -70,7 +88,7 @@ struct re_peer {
 };
 
 RE_INLINE int re_allowed(void *tables, __u64 mac);
-RE_INLINE __u32 re_count_session(void *tables, __u64 mac, __u32 session, __u64 now);
+RE_INLINE struct re_received re_receive(void *tables, __u64 mac, __u32 session, __u32 seq, __u64 now);
 RE_INLINE int re_find_peer(void *tables, __u64 mac, __u64 now, struct re_peer **found);
 RE_INLINE void re_count_peer(struct re_peer *peer, int replied, __u64 now);
 RE_INLINE int re_take(__u64 *due, __u64 now, __u64 cost, __u64 tolerance);
@@ -89,6 +107,78 @@ RE_INLINE __u64 re_next_due(__u64 due, __u64 now, __u64 cost, __u64 tolerance)
 RE_INLINE __u32 re_responder_seq(__u64 count)
 {
 	return count <= RE_MOST_RESPONDER_SEQ ? count : (count - 1) % RE_MOST_RESPONDER_SEQ + 1;
+}
+
+#define RE_WINDOW_BITS 64
+#define RE_HISTORY (2 * RE_WINDOW_BITS)
+
+/* A session with its first request. */
+RE_INLINE struct re_session re_new_session(__u32 seq, __u64 now)
+{
+	return (struct re_session){.last = now, .count = 1, .recent = {1, 0}, .highest = seq};
+}
+
+/* What the reply to the request `behind` the highest says. So far back that the history ends within its window, the
+ * window would say "not received" of what was forgotten. */
+RE_INLINE struct re_received re_answer(const struct re_session *session, __u32 behind)
+{
+	struct re_received answer = {.responder_seq = re_responder_seq(session->count)};
+
+	if (!behind)
+		answer.window = session->recent[0];
+	else if (behind < RE_WINDOW_BITS)
+		answer.window = session->recent[0] >> behind | session->recent[1] << (RE_WINDOW_BITS - behind);
+	else if (behind == RE_WINDOW_BITS)
+		answer.window = session->recent[1];
+	return answer;
+}
+
+/* Request `seq`, 0 to 127 ahead of the highest. */
+RE_INLINE struct re_received re_advance(struct re_session *session, __u32 seq, __u32 ahead)
+{
+	if (ahead >= RE_WINDOW_BITS) {
+		session->recent[1] = session->recent[0] << (ahead - RE_WINDOW_BITS);
+		session->recent[0] = 0;
+	} else if (ahead) {
+		session->recent[1] = session->recent[1] << ahead | session->recent[0] >> (RE_WINDOW_BITS - ahead);
+		session->recent[0] <<= ahead;
+	}
+	session->recent[0] |= 1;
+	session->count += ahead != 0;
+	session->highest = seq;
+	return re_answer(session, 0);
+}
+
+/* The request so many, 1 to 127, before the highest. */
+RE_INLINE struct re_received re_fill(struct re_session *session, __u32 behind)
+{
+	__u64 bit = 1ULL << (behind % RE_WINDOW_BITS);
+	__u64 *word = behind < RE_WINDOW_BITS ? &session->recent[0] : &session->recent[1];
+
+	session->count += !(*word & bit);
+	*word |= bit;
+	return re_answer(session, behind);
+}
+
+/* Record a request of a session. One that is far ahead is believed once another one follows it closely. */
+RE_INLINE struct re_received re_record(struct re_session *session, __u32 seq, __u64 now)
+{
+	__u32 ahead = seq - session->highest, behind = session->highest - seq, step = seq - session->jump;
+
+	session->last = now;
+	if (ahead < RE_HISTORY)
+		return re_advance(session, seq, ahead);
+	if (behind < RE_HISTORY)
+		return re_fill(session, behind);
+	if (session->jumped && step > 0 && step < RE_WINDOW_BITS) {
+		session->recent[0] = 1, session->recent[1] = 0;
+		session->count++;
+		session->jumped = 0;
+		return re_advance(session, seq, step);
+	}
+	if (ahead <= 0x7fffffff || session->count == 1)
+		session->jump = seq, session->jumped = 1;
+	return (struct re_received){0};
 }
 
 /* The finders tell whether there is anything; comparing `*found` with 0 would take the kernel CAP_PERFMON. */
@@ -177,6 +267,12 @@ re_classify(const struct re_frame *frame, const struct re_settings *settings, __
 	return RE_RETURN;
 }
 
+/* The residence of a reply that leaves at t3, both nanoseconds since the epoch; t2 = 0: not stamped. */
+RE_INLINE __u32 re_residence(__u64 t2, __u64 t3)
+{
+	return t2 && t3 - t2 < RE_UNKNOWN_RESIDENCE ? (__u32)(t3 - t2) : RE_UNKNOWN_RESIDENCE;
+}
+
 RE_INLINE int re_is_our_group(const struct re_settings *settings, __u64 dst)
 {
 	return dst == RE_BROADCAST || (settings->pae_group && dst == RE_PAE_GROUP);
@@ -233,12 +329,12 @@ RE_INLINE enum re_verdict re_limit(void *tables, const struct re_settings *setti
 	return verdict;
 }
 
-/* Decide on a frame, and turn its octets into what goes back; with RE_REPLY `*pdu` is the PDU, for t3. */
+/* Decide on a frame, and turn its octets into what goes back; with RE_REPLY `*pdu` is the PDU, for its residence. */
 RE_INLINE enum re_verdict
 re_decide(void *tables, const struct re_settings *settings, struct re_frame *frame, __u8 **pdu)
 {
 	enum re_verdict verdict = re_classify(frame, settings, pdu);
-	__u32 responder_seq = 0;
+	struct re_received received = {0};
 	struct re_peer *peer;
 	__u64 dst, src;
 
@@ -249,7 +345,8 @@ re_decide(void *tables, const struct re_settings *settings, struct re_frame *fra
 	if (!re_is_for_us(tables, settings, dst, src) || !re_find_peer(tables, src, frame->monotonic, &peer))
 		return RE_PASS;
 	if (verdict == RE_REPLY)
-		responder_seq = re_count_session(tables, src, re_u32(*pdu + RE_SESSION_OFFSET), frame->monotonic);
+		received = re_receive(tables, src, re_u32(*pdu + RE_SESSION_OFFSET), re_u32(*pdu + RE_SEQ_OFFSET),
+				      frame->monotonic);
 	verdict = re_limit(tables, settings, frame, peer, src, verdict);
 	if (verdict == RE_PASS)
 		return RE_PASS; /* whoever decides on it counts it */
@@ -260,8 +357,10 @@ re_decide(void *tables, const struct re_settings *settings, struct re_frame *fra
 	re_write_mac(frame->data + 6, settings->mac);
 	if (verdict == RE_REPLY) {
 		(*pdu)[RE_OP_OFFSET] = RE_OP_REPLY;
-		re_put_u32(*pdu + RE_RESPONDER_SEQ_OFFSET, responder_seq);
+		re_put_u32(*pdu + RE_RESPONDER_SEQ_OFFSET, received.responder_seq);
 		re_put_u64(*pdu + RE_T2_OFFSET, frame->received_at);
+		re_put_u64(*pdu + RE_WINDOW_OFFSET, received.window);
+		re_put_u16(*pdu + RE_DROPPED_OFFSET, frame->dropped);
 	}
 	return verdict;
 }

@@ -32,6 +32,8 @@ class Arrival(NamedTuple):
     """Marked as addressed to somebody else."""
     received_at: int = 0
     """Receive time by the kernel's clock, nanoseconds since the epoch, 0 = not stamped."""
+    dropped: int = 0
+    """Frames that the receive buffer has dropped so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +117,15 @@ class Reflector:
         if refusal:
             return Drop(refusal)
         src = request.header.src
-        responder_seq = self._sessions.count(src, request.pdu.session, now.monotonic)
+        received = self._sessions.receive(src, request.pdu.session, request.pdu.seq, now.monotonic)
         peer = self.peers.receive(src, now.monotonic)
         refusal = self._limit(request, arrival, peer, now.monotonic)
         if refusal:
             return Drop(refusal)
         peer.replied += 1
-        return Reply(self._reply(frame, request, arrival, responder_seq, now.wall))
+        t2 = arrival.received_at
+        answer = echo.Answer(*received, t2, echo.residence(t2, now.wall), arrival.dropped)
+        return Reply(self._reply(frame, request, arrival, answer))
 
     def _refusal(self, request: echo.EchoFrame, arrival: Arrival) -> DropReason | None:
         """Why this is no valid request to us, if it isn't."""
@@ -157,13 +161,11 @@ class Reflector:
             return DropReason.RATE_LIMIT
         return None
 
-    def _reply(
-        self, frame: bytes, request: echo.EchoFrame, arrival: Arrival, responder_seq: int, now: int
-    ) -> bytes:
+    def _reply(self, frame: bytes, request: echo.EchoFrame, arrival: Arrival, answer: echo.Answer) -> bytes:
         reply = bytearray(frame)
         reply[0:6] = request.header.src
         reply[6:12] = self.policy.own_mac
-        echo.turn_into_reply(reply, request.offset, responder_seq, arrival.received_at, now)
+        echo.turn_into_reply(reply, request.offset, answer)
         if arrival.tag:
             reply[12:12] = arrival.tag.encode()
         return bytes(reply)

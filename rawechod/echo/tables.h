@@ -15,9 +15,9 @@ struct peers {
 
 struct session {
 	__u64 mac;
-	__u64 last;
 	__u32 number;
-	__u32 count;
+	__u32 used;
+	struct re_session state;
 };
 
 /* Loopback mode: what a peer sent since the daemon looked. accelerator.py has its layout. */
@@ -49,7 +49,7 @@ RE_INLINE int re_allowed(void *tables, __u64 mac)
 	return 0; /* lists are reflector.py's */
 }
 
-RE_INLINE __u32 re_count_session(void *in, __u64 mac, __u32 number, __u64 now)
+RE_INLINE struct re_received re_receive(void *in, __u64 mac, __u32 number, __u32 seq, __u64 now)
 {
 	struct tables *tables = in;
 	struct session *set = tables->sessions[hashed(mac ^ (__u64)number << 17) % (RE_MOST_SESSIONS / WAYS)];
@@ -57,18 +57,15 @@ RE_INLINE __u32 re_count_session(void *in, __u64 mac, __u32 number, __u64 now)
 	int way;
 
 	for (way = 0; way < WAYS; way++) {
-		if (set[way].count && set[way].mac == mac && set[way].number == number) {
-			set[way].last = now;
-			set[way].count = re_responder_seq(set[way].count + 1ULL);
-			return set[way].count;
-		}
-		if (!free && (!set[way].count || now - set[way].last >= SILENCE))
+		if (set[way].used && set[way].mac == mac && set[way].number == number)
+			return re_record(&set[way].state, seq, now);
+		if (!free && (!set[way].used || now - set[way].state.last >= SILENCE))
 			free = &set[way];
 	}
 	if (!free)
-		return 0;
-	*free = (struct session){.mac = mac, .last = now, .number = number, .count = 1};
-	return 1;
+		return (struct re_received){0};
+	*free = (struct session){.mac = mac, .number = number, .used = 1, .state = re_new_session(seq, now)};
+	return re_answer(&free->state, 0);
 }
 
 RE_INLINE int re_take(__u64 *due, __u64 now, __u64 cost, __u64 tolerance)

@@ -14,6 +14,12 @@ RE_INLINE __u64 re_u64(const __u8 *p) { return (__u64)re_u32(p) << 32 | re_u32(p
 
 RE_INLINE __u64 re_mac(const __u8 *p) { return (__u64)re_u16(p) << 32 | re_u32(p + 2); }
 
+RE_INLINE void re_put_u16(__u8 *p, __u16 v)
+{
+	__u16 octets = __builtin_bswap16(v);
+	__builtin_memcpy(p, &octets, sizeof octets);
+}
+
 RE_INLINE void re_put_u32(__u8 *p, __u32 v)
 {
 	__u32 octets = __builtin_bswap32(v);

@@ -11,8 +11,8 @@ from rawechod.reasons import MalformedFrameError
 from rawechod.wire import echo, ethernet
 
 _SEQ, _T1 = struct.Struct("!I"), struct.Struct("!Q")
-_FIELDS = struct.Struct("!BIIIQQQ")
-"""From the op on: op, session, seq, responder_seq, t1, t2, t3."""
+_FIELDS = struct.Struct("!BIIIQQIQH")
+"""From the op on: op, session, seq, responder_seq, t1, t2, residence, window, dropped."""
 
 
 class Seen(NamedTuple):
@@ -28,10 +28,11 @@ class Seen(NamedTuple):
     version: int = echo.VERSION
     """Of the PDU; 0 = there is none."""
     t2: int = 0
-    t3: int = 0
     t1: int = 0
     t1_at: int = 0
     """Where t1 begins on the wire; 0 = it has none."""
+    window: int = 0
+    dropped: int = 0
 
 
 class Shape(NamedTuple):
@@ -64,7 +65,7 @@ class Codec(Protocol):
 
 
 class EchoCodec:
-    """Echo PDU v1. Requests are one frame with other numbers in it; a reply is compared with what it should be."""
+    """Echo PDU v2. Requests are one frame with other numbers in it; a reply is compared with what it should be."""
 
     def __init__(self, header: ethernet.Header, session: int, payload: bytes) -> None:
         self._session = session
@@ -106,7 +107,7 @@ class EchoCodec:
     def reply(self, frame: bytes, length: int, tag: ethernet.Tag | None) -> Seen | None:
         """What a received frame says."""
         try:
-            offset, (op, session, seq, responder_seq, t1, t2, t3) = self._read(frame)
+            offset, (op, session, seq, responder_seq, t1, t2, inside, window, dropped) = self._read(frame)
         except MalformedFrameError:
             return None
         if op != echo.REPLY or session != self._session:
@@ -114,17 +115,27 @@ class EchoCodec:
         corrupted_at = self._corrupted_at(frame, length, tag, offset)
         t1_at = offset + echo.T1_OFFSET + (ethernet.TAG_LENGTH if tag else 0)
         return Seen(
-            seq, frame[6:12], residence(t2, t3), corrupted_at, responder_seq, t2=t2, t3=t3, t1=t1, t1_at=t1_at
+            seq,
+            frame[6:12],
+            known_residence(inside),
+            corrupted_at,
+            responder_seq,
+            t2=t2,
+            t1=t1,
+            t1_at=t1_at,
+            window=window,
+            dropped=dropped,
         )
 
     def _read(self, frame: bytes) -> tuple[int, tuple[int, ...]]:
-        """The PDU's offset and op, session, seq, responder_seq, t1, t2, t3."""
+        """The PDU's offset and the values of _FIELDS."""
         at = self._expected_offset
         if frame[12 : at + 3] == self._expected[12 : at + 3] and len(frame) >= at + echo.PDU_LENGTH:
             return at, _FIELDS.unpack_from(frame, at + echo.OP_OFFSET)
         other = echo.decode_frame(frame)
         pdu = other.pdu
-        return other.offset, (pdu.op, pdu.session, pdu.seq, pdu.responder_seq, pdu.t1, pdu.t2, pdu.t3)
+        numbers = (pdu.op, pdu.session, pdu.seq, pdu.responder_seq)
+        return other.offset, (*numbers, pdu.t1, pdu.t2, pdu.residence, pdu.window, pdu.dropped)
 
     def _corrupted_at(self, frame: bytes, length: int, tag: ethernet.Tag | None, offset: int) -> int | None:
         expected, stripped = self._expected, ethernet.TAG_LENGTH if tag else 0
@@ -149,9 +160,9 @@ def compare_t1(seen: Seen, sent: int) -> Seen:
     return seen._replace(corrupted_at=at if seen.corrupted_at is None else min(at, seen.corrupted_at))
 
 
-def residence(t2: int, t3: int) -> int:
-    """Time inside the responder, nanoseconds; 0 = not stamped, or impossible."""
-    return t3 - t2 if t2 and t3 >= t2 else 0
+def known_residence(field: int) -> int:
+    """Time inside the responder, nanoseconds; 0 = not known."""
+    return field if field != echo.UNKNOWN_RESIDENCE else 0
 
 
 def _where_tags_differ(tag: ethernet.Tag | None, expected: ethernet.Tag | None) -> int:

@@ -9,10 +9,10 @@
 /* What came; exchange.py has its layout. */
 struct re_heard {
 	__u64 received_at;
-	__u64 t1, t2, t3;
-	__u32 seq, responder_seq;
-	__u32 clean; /* else it is codec.py's, and nothing else is filled in */
-	__u32 zero;
+	__u64 t1, t2, window;
+	__u32 seq, responder_seq, residence;
+	__u16 dropped;
+	__u16 intact; /* else it is codec.py's, and nothing else is filled in */
 };
 
 /* A frame of this session, and where its PDU is. */
@@ -53,7 +53,7 @@ static int tag_matches(const struct re_exchange *exchange, const struct re_arriv
 	return !arrival->tagged || memcmp(arrival->tag, exchange->tag, RE_TAG_LENGTH) == 0;
 }
 
-static int is_clean(const struct re_exchange *exchange, const struct re_arrival *arrival)
+static int is_intact(const struct re_exchange *exchange, const struct re_arrival *arrival)
 {
 	const struct shape *reply = &exchange->reply;
 
@@ -65,12 +65,14 @@ static int is_clean(const struct re_exchange *exchange, const struct re_arrival 
 
 static void read_reply(const __u8 *pdu, struct re_heard *heard)
 {
-	heard->clean = 1;
+	heard->intact = 1;
 	heard->seq = re_u32(pdu + RE_SEQ_OFFSET);
 	heard->responder_seq = re_u32(pdu + RE_RESPONDER_SEQ_OFFSET);
 	heard->t1 = re_u64(pdu + RE_T1_OFFSET);
 	heard->t2 = re_u64(pdu + RE_T2_OFFSET);
-	heard->t3 = re_u64(pdu + RE_T3_OFFSET);
+	heard->residence = re_u32(pdu + RE_RESIDENCE_OFFSET);
+	heard->window = re_u64(pdu + RE_WINDOW_OFFSET);
+	heard->dropped = re_u16(pdu + RE_DROPPED_OFFSET);
 }
 
 /* Hear at most BATCH frames: how many, or minus the errno. */
@@ -82,8 +84,8 @@ int re_exchange_hear(struct re_exchange *exchange)
 		const struct re_arrival *arrival = &exchange->frames.arrivals[slot];
 
 		exchange->heard[slot].received_at = arrival->received_at;
-		exchange->heard[slot].clean = 0;
-		if (is_clean(exchange, arrival))
+		exchange->heard[slot].intact = 0;
+		if (is_intact(exchange, arrival))
 			read_reply(arrival->octets + exchange->reply.pdu, &exchange->heard[slot]);
 		else
 			batch_keep(&exchange->frames, slot);

@@ -14,12 +14,12 @@ from rawechod.packet import compiled
 from rawechod.packet.batch import BATCH, Received
 from rawechod.packet.compiled import Arrival, Refusal
 from rawechod.packet.socket import Options, Ring, Stamps, open_socket, ring_for
-from rawechod.probe.codec import Codec, EchoCodec, Seen, residence
+from rawechod.probe.codec import Codec, EchoCodec, Seen, known_residence
 from rawechod.probe.line import Channel, CodecLine, Heard, Line, Sent, read
 from rawechod.wire import echo
 
-_HEARD = struct.Struct("=QQQQIII4x")
-"""`struct re_heard`: received_at, t1, t2, t3, seq, responder_seq, whether the frame is as it should be."""
+_HEARD = struct.Struct("=QQQQIIIHH")
+"""`struct re_heard`: received_at, t1, t2, window, seq, responder_seq, residence, dropped, whether it is intact."""
 
 
 def open_line(ifindex: int, channel: Channel, codec: Codec) -> Line:
@@ -94,10 +94,12 @@ class Exchange:
             raise OSError(-count, os.strerror(-count))
         src, heard = self._src, []
         entries = _HEARD.iter_unpack(self._heard[: count * _HEARD.size])
-        for slot, (received_at, t1, t2, t3, seq, responder_seq, clean) in enumerate(entries):
-            if clean:
+        for slot, (received_at, t1, t2, window, seq, responder_seq, inside, dropped, intact) in enumerate(entries):
+            if intact:
+                at = self._t1_at
                 seen = Seen(
-                    seq, src, residence(t2, t3), None, responder_seq, t2=t2, t3=t3, t1=t1, t1_at=self._t1_at
+                    *(seq, src, known_residence(inside), None, responder_seq, echo.VERSION),
+                    *(t2, t1, at, window, dropped),
                 )
                 # Nobody needs to look at its octets.
                 heard.append(Heard(seen, Received(b"", 0, 0, None, received_at)))

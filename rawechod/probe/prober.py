@@ -99,7 +99,7 @@ class Prober:
         link = self._link(wish.interface)
         ethertype = self._ethertype(wish, link)
         target = self._target(wish, link)
-        size = HELLO_LENGTH if wish.hello else wish.size or self.config.probe.size
+        size = HELLO_LENGTH if wish.hello else wish.size or self._size(ethertype)
         largest = _check_size(size, link, ethertype)
         if wish.hello and not link.loopback:
             raise RequestError(f"the tutorial's exchange works on lo only, not on {link.name}", "hello")
@@ -117,6 +117,10 @@ class Prober:
             largest=largest,
             one_way=wish.one_way,
         )
+
+    def _size(self, ethertype: int) -> int:
+        """The configuration's, or the smallest there is: the envelope of 802.1X takes four octets more."""
+        return max(self.config.probe.size, echo.overhead(ethertype))
 
     def _link(self, wanted: str | None) -> Link:
         name = wanted or self.config.probe.interface or self._only_listener()

@@ -3,7 +3,7 @@
 initiator                    responder
 match.t1, stamp   ---->  t2
                          |  residence
-received_at, now  <----  t3
+received_at, now  <----
 """
 
 from __future__ import annotations
@@ -63,11 +63,11 @@ def one_way(given: Timing, seen: Seen, match: Match, received_at: int) -> Timing
 
     The NIC's stamps are of no use here: nobody knows how far its clock is from the responder's.
     """
-    if not (seen.t2 and seen.t3 and match.t1):
+    if not (seen.t2 and seen.residence and match.t1):
         return given
     left = match.stamp if _fits(match.stamp, received_at, match.rtt) else match.t1
     came = received_at if _fits(left, received_at, match.rtt) else match.t1 + match.rtt
-    forward, backward = seen.t2 - left, came - seen.t3
+    forward, backward = seen.t2 - left, came - (seen.t2 + seen.residence)
     if max(abs(forward), abs(backward)) > MOST_APART:
         return given
     return given._replace(forward=forward, backward=backward)

@@ -1,32 +1,40 @@
-"""The Echo PDU, version 1, big-endian, behind the EtherType (under ETH_P_PAE behind an EAPOL header).
+"""The Echo PDU, version 2, big-endian, behind the EtherType (under ETH_P_PAE behind an EAPOL header).
 
      0               2       3       4               8              12              16
     +---------------+-------+-------+---------------+---------------+---------------+
     | magic 52 45   |version|  op   | session       | seq           | responder_seq |
     +---------------+-------+-------+---------------+---------------+---------------+
-    16                              24                              32              40
-    +-------------------------------+-------------------------------+---------------+- - -
-    | t1                            | t2                            | t3            | payload
-    +-------------------------------+-------------------------------+---------------+- - -
+    16                              24                              32              36
+    +-------------------------------+-------------------------------+---------------+
+    | t1                            | t2                            | residence     |
+    +-------------------------------+-------------------------------+---------------+
+    36                              44      46
+    +-------------------------------+-------+- - -
+    | window                        |dropped| payload
+    +-------------------------------+-------+- - -
 
-t1: initiator's transmit time; t2, t3: responder's receive and transmit time; all in nanoseconds since the
-epoch, 0 = not stamped. responder_seq: valid requests of this session that the responder has received so
-far, this one included, 0 = not kept; behind its largest value comes 1.
+t1: initiator's transmit time; t2: responder's receive time; nanoseconds since the epoch, 0 = not stamped.
+residence: from t2 until right before the reply leaves, nanoseconds; all ones = not known, or more.
+responder_seq: distinct valid requests of this session that the responder has received so far, this one included,
+before any limit; behind its largest value comes 1. window: bit i (least significant = 0) says whether request
+seq - i of this session has been received. Where either is 0, it is not kept.
+dropped: frames that the responder's own receive buffer dropped since it started, modulo 65536.
 """
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rawechod.reasons import DropReason, MalformedFrameError
 from rawechod.wire import eapol, ethernet
 
 MAGIC = 0x5245
-VERSION = 1
+VERSION = 2
 REQUEST = 1
 REPLY = 2
-PDU_LENGTH = 40
+PDU_LENGTH = 46
 OP_OFFSET = 3
 SESSION_OFFSET = 4
 SEQ_OFFSET = 8
@@ -34,11 +42,16 @@ RESPONDER_SEQ_OFFSET = 12
 MOST_RESPONDER_SEQ = 0xFFFFFFFF
 T1_OFFSET = 16
 T2_OFFSET = 24
+RESIDENCE_OFFSET = 32
+UNKNOWN_RESIDENCE = 0xFFFFFFFF
+WINDOW_OFFSET = 36
+WINDOW_BITS = 64
+DROPPED_OFFSET = 44
 
-_PDU = struct.Struct("!HBBIIIQQQ")
+_PDU = struct.Struct("!HBBIIIQQIQH")
 _OP = struct.Struct("!B")
 _RESPONDER_SEQ = struct.Struct("!I")
-_RESPONDER_TIMES = struct.Struct("!QQ")
+_RESPONDER_FIELDS = struct.Struct("!QIQH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +64,9 @@ class EchoPdu:
     t1: int
     responder_seq: int = 0
     t2: int = 0
-    t3: int = 0
+    residence: int = 0
+    window: int = 0
+    dropped: int = 0
     payload: bytes = b""
 
 
@@ -68,20 +83,21 @@ def decode(data: bytes) -> EchoPdu:
     """Read a PDU; raises MalformedFrameError: TOO_SHORT, BAD_MAGIC, BAD_VERSION, BAD_OP."""
     if len(data) < PDU_LENGTH:
         raise MalformedFrameError(DropReason.TOO_SHORT)
-    magic, version, op, session, seq, responder_seq, t1, t2, t3 = _PDU.unpack_from(data)
+    magic, version, op, *fields = _PDU.unpack_from(data)
     if magic != MAGIC:
         raise MalformedFrameError(DropReason.BAD_MAGIC)
     if version != VERSION:
         raise MalformedFrameError(DropReason.BAD_VERSION)
     if op not in (REQUEST, REPLY):
         raise MalformedFrameError(DropReason.BAD_OP)
-    return EchoPdu(op, session, seq, t1, responder_seq, t2, t3, data[PDU_LENGTH:])
+    session, seq, responder_seq, t1, t2, inside, window, dropped = fields
+    return EchoPdu(op, session, seq, t1, responder_seq, t2, inside, window, dropped, data[PDU_LENGTH:])
 
 
 def encode(pdu: EchoPdu) -> bytes:
     """The PDU's octets."""
-    fixed = _PDU.pack(MAGIC, VERSION, pdu.op, pdu.session, pdu.seq, pdu.responder_seq, pdu.t1, pdu.t2, pdu.t3)
-    return fixed + pdu.payload
+    head = (MAGIC, VERSION, pdu.op, pdu.session, pdu.seq, pdu.responder_seq)
+    return _PDU.pack(*head, pdu.t1, pdu.t2, pdu.residence, pdu.window, pdu.dropped) + pdu.payload
 
 
 def overhead(ethertype: int) -> int:
@@ -109,8 +125,24 @@ def encode_frame(header: ethernet.Header, pdu: EchoPdu) -> bytes:
     return ethernet.encode_header(header) + body
 
 
-def turn_into_reply(frame: bytearray, offset: int, responder_seq: int, t2: int, t3: int) -> None:
+def residence(t2: int, t3: int) -> int:
+    """The field's value for a reply that leaves at t3, both nanoseconds since the epoch; t2 = 0: not stamped."""
+    return t3 - t2 if t2 and 0 <= t3 - t2 < UNKNOWN_RESIDENCE else UNKNOWN_RESIDENCE
+
+
+class Answer(NamedTuple):
+    """What a responder fills in."""
+
+    responder_seq: int
+    window: int
+    t2: int
+    residence: int
+    dropped: int
+
+
+def turn_into_reply(frame: bytearray, offset: int, answer: Answer) -> None:
     """Make a request's octets those of its reply, in place; everything else stays byte for byte."""
     _OP.pack_into(frame, offset + OP_OFFSET, REPLY)
-    _RESPONDER_SEQ.pack_into(frame, offset + RESPONDER_SEQ_OFFSET, responder_seq)
-    _RESPONDER_TIMES.pack_into(frame, offset + T2_OFFSET, t2, t3)
+    _RESPONDER_SEQ.pack_into(frame, offset + RESPONDER_SEQ_OFFSET, answer.responder_seq)
+    fields = (answer.t2, answer.residence, answer.window, answer.dropped & 0xFFFF)
+    _RESPONDER_FIELDS.pack_into(frame, offset + T2_OFFSET, *fields)

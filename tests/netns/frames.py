@@ -17,7 +17,7 @@ MAGIC = 0x5245
 SESSION = 0xC0FFEE01
 EAPOL_ECHO = 0xEC
 
-_PDU = struct.Struct("!HBBIIIQQQ")
+_PDU = struct.Struct("!HBBIIIQQIQH")
 _EAPOL = struct.Struct("!BBH")
 
 
@@ -43,14 +43,16 @@ class Pdu(NamedTuple):
     responder_seq: int = 0
     t1: int = 0x1122334455667788
     t2: int = 0
-    t3: int = 0
+    residence: int = 0
+    window: int = 0
+    dropped: int = 0
     magic: int = MAGIC
-    version: int = 1
+    version: int = 2
 
     def octets(self) -> bytes:
         """As on the wire."""
         fields = (self.magic, self.version, self.op, self.session, self.seq, self.responder_seq)
-        return _PDU.pack(*fields, self.t1, self.t2, self.t3)
+        return _PDU.pack(*fields, self.t1, self.t2, self.residence, self.window, self.dropped)
 
 
 class Echo(NamedTuple):
@@ -110,8 +112,8 @@ def parse(frame: bytes) -> Echo:
         tags.append(Tag(tci & 0xFFF, tci >> 13, tci >> 12 & 1, tpid))
         offset += 4
     start = offset + 2 + (4 if tpid == PAE else 0)
-    magic, version, op, session, seq, responder_seq, t1, t2, t3 = _PDU.unpack_from(frame, start)
-    pdu = Pdu(op, session, seq, responder_seq, t1, t2, t3, magic, version)
+    magic, version, *fields = _PDU.unpack_from(frame, start)
+    pdu = Pdu(*fields, magic, version)
     dst, src = frame[:6].hex(":"), frame[6:12].hex(":")
     return Echo(dst, src, tuple(tags), tpid, frame[offset + 2 : start], pdu, frame[start + _PDU.size :])
 
@@ -119,5 +121,6 @@ def parse(frame: bytes) -> Echo:
 def answered(frame: bytes, by: str, pdu: Pdu) -> bytes:
     """The reply to a request frame that has these values where the responder may choose them."""
     asked = parse(frame)
-    chosen = {"op": REPLY, "responder_seq": pdu.responder_seq, "t2": pdu.t2, "t3": pdu.t3}
+    names = ("responder_seq", "t2", "residence", "window", "dropped")
+    chosen = {"op": REPLY} | {name: getattr(pdu, name) for name in names}
     return asked._replace(dst=asked.src, src=by, pdu=asked.pdu._replace(**chosen)).octets()

@@ -22,11 +22,12 @@ NOW = Instant(1_000_000_000_000, 1_800_000_000_000_000_000)
 
 
 def pdu(op: int = 1, seq: int = 1, session: int = SESSION, payload: bytes = PAYLOAD, **fields: int) -> bytes:
-    """An Echo PDU; `magic`, `version`, `responder_seq`, `t2`, `t3` may be given."""
-    values = {"magic": 0x5245, "version": 1, "responder_seq": 0, "t2": 0, "t3": 0} | fields
+    """An Echo PDU; `magic`, `version`, `responder_seq`, `t2`, `residence`, `window`, `dropped` may be given."""
+    values = {"magic": 0x5245, "version": 2} | fields
     first = struct.pack("!HBB", values["magic"], values["version"], op)
-    counts = struct.pack("!III", session, seq, values["responder_seq"])
-    return first + counts + struct.pack("!QQQ", T1, values["t2"], values["t3"]) + payload
+    counts = struct.pack("!III", session, seq, values.get("responder_seq", 0))
+    answer = (values.get(name, 0) for name in ("t2", "residence", "window", "dropped"))
+    return first + counts + struct.pack("!QQIQH", T1, *answer) + payload
 
 
 def eapol(body: bytes, packet_type: int = 0xEC, length: int | None = None) -> bytes:
@@ -72,6 +73,8 @@ pdus = st.builds(
     t1=stamps,
     responder_seq=words,
     t2=stamps,
-    t3=stamps,
+    residence=words,
+    window=stamps,
+    dropped=st.integers(0, 0xFFFF),
     payload=st.binary(max_size=200),
 )

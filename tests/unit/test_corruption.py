@@ -59,11 +59,11 @@ def test_one_changed_octet(ethertype: int, tags: tuple[Tag, ...], at: int, chang
     at %= len(wire)
     wire[at] ^= change
     seen = heard(codec, bytes(wire))
-    body = len(wire) - len(PAYLOAD) - 40
+    body = len(wire) - len(PAYLOAD) - 46
     if seen is None:
         assert 12 <= at < body + 8, "only what makes it a reply of this session can hide it"
-    elif at in SOURCE or (body + 8 <= at < body + 40 and at not in range(body + 16, body + 24)):
-        assert seen.corrupted_at is None, "others judge the source, the numbers and the responder's times"
+    elif at in SOURCE or (body + 8 <= at < body + 46 and at not in range(body + 16, body + 24)):
+        assert seen.corrupted_at is None, "others judge the source, the numbers and what the responder says"
     elif tags and at in (12, 13):
         assert seen.corrupted_at in (12, at)
     else:

@@ -14,7 +14,7 @@ from tests.lab import MAC_A, MAC_B
 A, B = ethernet.parse_mac(MAC_A), ethernet.parse_mac(MAC_B)
 T1 = 1_763_863_200_123_456_789
 REQUEST = EchoPdu(echo.REQUEST, 0xDEADBEEF, 7, T1, payload=b"abcdef")
-REPLY = EchoPdu(echo.REPLY, 0xDEADBEEF, 7, T1, 5, T1 + 50_000, T1 + 90_001, b"abcdef")
+REPLY = EchoPdu(echo.REPLY, 0xDEADBEEF, 7, T1, 5, T1 + 50_000, 40_001, 0b10111, 9, b"abcdef")
 TAGS = (ethernet.Tag(0x88A8, 3), ethernet.Tag(0x8100, 0xA007))
 
 

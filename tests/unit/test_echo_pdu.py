@@ -11,14 +11,18 @@ from rawechod.wire.echo import EchoFrame, EchoPdu
 from rawechod.wire.ethernet import Header, Tag
 from tests.unit import frames
 
-REQUEST = bytes.fromhex("5245 01 01 11223344 00000007 00000000 0102030405060708") + bytes(16) + b"payload"
+REQUEST = bytes.fromhex("5245 02 01 11223344 00000007 00000000 0102030405060708") + bytes(22) + b"payload"
 REPLY = (
-    bytes.fromhex("5245 01 02 11223344 00000007 00000009 0102030405060708")
-    + bytes.fromhex("1112131415161718 2122232425262728")
+    bytes.fromhex("5245 02 02 11223344 00000007 00000009 0102030405060708")
+    + bytes.fromhex("1112131415161718 21222324 3132333435363738 4142")
     + b"payload"
 )
+ANSWER = echo.Answer(9, 0x3132333435363738, 0x1112131415161718, 0x21222324, 0x4142)
 REQUEST_PDU = EchoPdu(1, 0x11223344, 7, 0x0102030405060708, payload=b"payload")
-REPLY_PDU = EchoPdu(2, 0x11223344, 7, 0x0102030405060708, 9, 0x1112131415161718, 0x2122232425262728, b"payload")
+REPLY_PDU = EchoPdu(
+    *(2, 0x11223344, 7, 0x0102030405060708, 9, 0x1112131415161718, 0x21222324, 0x3132333435363738, 0x4142),
+    payload=b"payload",
+)
 MACS = bytes.fromhex("02000000000a 02000000000b")
 EXAMPLES = {"request": (REQUEST, REQUEST_PDU), "reply": (REPLY, REPLY_PDU)}
 
@@ -34,9 +38,9 @@ def test_pdu_example(octets: bytes, pdu: EchoPdu) -> None:
     ("ethertype", "tags", "envelope"),
     [
         ("88b5", "", ""),
-        ("888e", "", "03ec002f"),
+        ("888e", "", "03ec0035"),
         ("88b5", "8100a064", ""),
-        ("888e", "88a80001 81000002", "03ec002f"),
+        ("888e", "88a80001 81000002", "03ec0035"),
     ],
 )
 def test_frame_example(ethertype: str, tags: str, envelope: str) -> None:
@@ -51,16 +55,36 @@ def test_frame_example(ethertype: str, tags: str, envelope: str) -> None:
 
 
 def test_turning_a_request_into_its_reply() -> None:
-    """op, responder_seq, t2 and t3 change, nothing else."""
+    """op, responder_seq and what stands behind t1 change, nothing else; `dropped` wraps."""
     data = bytearray(b"before" + REQUEST)
-    echo.turn_into_reply(data, 6, 9, 0x1112131415161718, 0x2122232425262728)
+    echo.turn_into_reply(data, 6, ANSWER._replace(dropped=0x34142))
     assert data == b"before" + REPLY
 
 
 def test_pdu_fits_the_minimum_frame() -> None:
-    """Header and PDU, in the envelope too, are no longer than 60 octets."""
-    assert echo.overhead(0x88B5) == 54
-    assert echo.overhead(0x888E) == 58
+    """Header and PDU are 60 octets, in the envelope 64."""
+    assert echo.overhead(0x88B5) == 60
+    assert echo.overhead(0x888E) == 64
+
+
+LARGEST = 2**32 - 2
+UNKNOWN = 2**32 - 1
+
+
+@pytest.mark.parametrize(
+    ("t2", "t3", "field"),
+    [
+        (9, 14, 5),
+        (9, 9, 0),
+        (0, 14, UNKNOWN),
+        (9, 8, UNKNOWN),
+        (1, LARGEST + 1, LARGEST),
+        (1, LARGEST + 2, UNKNOWN),
+    ],
+)
+def test_residence(t2: int, t3: int, field: int) -> None:
+    """All ones where it is not known, or more than the field holds."""
+    assert echo.residence(t2, t3) == field
 
 
 @given(frames.pdus)
@@ -84,15 +108,15 @@ def _changed(at: int, value: int) -> bytes:
 
 REFUSED = {
     "empty": (b"", DropReason.TOO_SHORT),
-    "one octet short": (REQUEST[:39], DropReason.TOO_SHORT),
-    "short, whatever else is wrong": (bytes(39), DropReason.TOO_SHORT),
+    "one octet short": (REQUEST[:45], DropReason.TOO_SHORT),
+    "short, whatever else is wrong": (bytes(45), DropReason.TOO_SHORT),
     "first octet of the magic": (_changed(0, 0x53), DropReason.BAD_MAGIC),
     "second octet of the magic": (_changed(1, 0x46), DropReason.BAD_MAGIC),
     "version 0": (_changed(2, 0), DropReason.BAD_VERSION),
-    "version 2": (_changed(2, 2), DropReason.BAD_VERSION),
+    "version 1": (_changed(2, 1), DropReason.BAD_VERSION),
     "op 0": (_changed(3, 0), DropReason.BAD_OP),
     "op 3": (_changed(3, 3), DropReason.BAD_OP),
-    "bad magic goes before version and op": (bytes(40), DropReason.BAD_MAGIC),
+    "bad magic goes before version and op": (bytes(46), DropReason.BAD_MAGIC),
 }
 
 

@@ -72,10 +72,14 @@ def both(request: pytest.FixtureRequest) -> Iterator[Lines]:
 def replies(ethertype: int, tags: tuple[ethernet.Tag, ...]) -> list[bytes]:
     """Good ones, as a socket hears them where the kernel leaves tags alone."""
     of = codec(ethertype, tags)
-    header, payload = ethernet.Header(OWN, PEER, tags, ethertype), of.shape.request[of.shape.request_pdu + 40 :]
+    header, payload = ethernet.Header(OWN, PEER, tags, ethertype), of.shape.request[of.shape.request_pdu + 46 :]
     pdus = [
-        echo.EchoPdu(echo.REPLY, SESSION, seq, WALL, count, t2, t3, payload)
-        for seq, count, t2, t3 in ((1, 1, 0, 0), (2**32 - 1, 7, WALL, WALL + 9), (3, 2**32 - 1, 2**64 - 1, 1))
+        echo.EchoPdu(echo.REPLY, SESSION, seq, WALL, count, t2, inside, window, dropped, payload)
+        for seq, count, t2, inside, window, dropped in (
+            (1, 1, 0, 2**32 - 1, 0, 0),
+            (2**32 - 1, 7, WALL, 9, 2**64 - 1, 7),
+            (3, 2**32 - 1, 2**64 - 1, 1, 1, 0xFFFF),
+        )
     ]
     return [echo.encode_frame(header, pdu) for pdu in pdus]
 

@@ -36,9 +36,9 @@ def responder_seq(reply: bytes) -> int:
 @pytest.mark.parametrize("ethertype", [EX1, PAE, 0x0800, 0x88B6])
 @pytest.mark.parametrize("tags", ["", "8100a064", "88a80001 81000002"], ids=["untagged", "802.1Q", "QinQ"])
 def test_reply_octets(ethertype: int, tags: str) -> None:
-    """Addresses are swapped; op, responder_seq, t2 and t3 are filled in; all else is the request's."""
+    """Addresses are swapped; op and what is the responder's are filled in; all else is the request's."""
     octets = request(ethertype=ethertype, tags=bytes.fromhex(tags))
-    body = pdu(op=2, responder_seq=1, t2=RECEIVED_AT, t3=NOW.wall)
+    body = pdu(op=2, responder_seq=1, t2=RECEIVED_AT, residence=NOW.wall - RECEIVED_AT, window=1)
     body = eapol(body) if ethertype == PAE else body
     expected = frame(body, dst=PEER, src=OWN, ethertype=ethertype, tags=bytes.fromhex(tags))
     assert reflected(octets, arrival(octets, received_at=RECEIVED_AT)) == expected
@@ -50,7 +50,7 @@ def test_tag_that_the_kernel_took_comes_back(tag: Tag, inner: str) -> None:
     """vid, pcp, dei and TPID stand behind the addresses again, before a tag that was below."""
     octets = request(tags=bytes.fromhex(inner))
     expected = frame(
-        pdu(op=2, responder_seq=1, t3=NOW.wall),
+        pdu(op=2, responder_seq=1, residence=2**32 - 1, window=1),
         dst=PEER,
         src=OWN,
         tags=tag.tpid.to_bytes(2) + tag.tci.to_bytes(2) + bytes.fromhex(inner),

@@ -14,9 +14,9 @@ STAMP = T1 + 10
 MAC = bytes.fromhex("02000000000b")
 
 
-def seen(residence: int = 0, t2: int = 0, t3: int = 0) -> Seen:
+def seen(residence: int = 0, t2: int = 0) -> Seen:
     """A reply with these stamps."""
-    return Seen(1, MAC, residence, None, 1, t2=t2, t3=t3)
+    return Seen(1, MAC, residence, None, 1, t2=t2)
 
 
 def match(stamp: int = STAMP, hardware_stamp: int = 0) -> Match:
@@ -85,29 +85,29 @@ def test_residence(residence: int, rtt: int, told: int) -> None:
 
 
 def test_one_way_between_kernel_stamps() -> None:
-    """There by t2 and the transmit stamp, back by the receive stamp and t3."""
-    reply, found, came = seen(20, t2=STAMP + 30, t3=STAMP + 50), match(), STAMP + 60
+    """There by t2 and the transmit stamp, back by the receive stamp and when the reply left."""
+    reply, found, came = seen(20, t2=STAMP + 30), match(), STAMP + 60
     times = one_way(timing(reply, found, came), reply, found, came)
     assert (times.forward, times.backward) == (30, 10)
 
 
 def test_one_way_beside_stamps_of_hardware() -> None:
     """The NIC's clock is another one: its stamps are for the round trip, the kernel's for the ways."""
-    reply, found, came = seen(20, t2=STAMP + 30, t3=STAMP + 50), match(hardware_stamp=NIC), STAMP + 60
+    reply, found, came = seen(20, t2=STAMP + 30), match(hardware_stamp=NIC), STAMP + 60
     times = one_way(timing(reply, found, came, NIC + 42), reply, found, came)
     assert (times.rtt, times.forward, times.backward, times.hardware_stamped) == (22, 30, 10, True)
 
 
 def test_one_way_of_clocks_that_disagree() -> None:
     """Nothing is hidden: one of them is negative."""
-    reply, found, came = seen(20, t2=STAMP - 1000, t3=STAMP - 980), match(), STAMP + 60
+    reply, found, came = seen(20, t2=STAMP - 1000), match(), STAMP + 60
     times = one_way(timing(reply, found, came), reply, found, came)
     assert (times.forward, times.backward) == (-1000, 1040)
 
 
 def test_one_way_without_kernel_stamps() -> None:
     """Our own times stand in."""
-    reply, found = seen(20, t2=T1 + 30, t3=T1 + 50), match(0)
+    reply, found = seen(20, t2=T1 + 30), match(0)
     times = one_way(timing(reply, found, 0), reply, found, 0)
     assert (times.forward, times.backward) == (30, 50)
 
@@ -116,7 +116,7 @@ def test_one_way_without_kernel_stamps() -> None:
 def test_one_way_of_no_clock(stamp: int) -> None:
     """Nonsense stamps tell nothing, and never a number that JSON's readers can't hold."""
     now = 4 * 10**18
-    reply, found = seen(0, t2=stamp, t3=stamp), match(0)._replace(t1=now)
+    reply, found = seen(1, t2=stamp), match(0)._replace(t1=now)
     times = one_way(timing(reply, found, 0), reply, found, 0)
     assert (times.forward, times.backward) == (None, None)
 
