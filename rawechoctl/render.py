@@ -32,8 +32,10 @@ def drops(listener: Parameters) -> str:
     return ", ".join(counts) + (f" ({', '.join(errors)})" if errors else "")
 
 
-def percent(ratio: float) -> str:
+def percent(ratio: float | None) -> str:
     """A loss ratio as ping shows it: no digits that say nothing; all is lost only where all is."""
+    if ratio is None:
+        return "not known what was"
     shown = f"{ratio * 100:.4g}%"
     return "99.99%" if shown == "100%" and ratio < 1 else shown
 

@@ -140,7 +140,10 @@ def _tell_end(exchange: Exchange, job: Job, uid: int, outcome: Outcome) -> None:
     if isinstance(outcome, InterfaceError):
         error, problem = CallError("InterfaceUnavailable", reason=str(outcome)), str(outcome)
     else:
-        error, problem = CallError("SeveralResponders", macs=outcome.macs), "several responders answered"
+        error, problem = (
+            CallError("SeveralResponders", macs=outcome.macs, more=outcome.more),
+            "several responders answered",
+        )
     journal.emit(events.PROBE_GAVE_UP, **_fields(job, uid), problem=problem)
     exchange.fail(error)
 

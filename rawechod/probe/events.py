@@ -27,6 +27,14 @@ class Start:
     """0 = none."""
     largest: int = 0
     """The largest size that the interface takes."""
+    vlan: str | None = None
+    """Of its tags, `100` or `200.100`, 0 in a priority tag; None = no tag."""
+    pcp: int | None = None
+    """Priority of the tag; None = no tag."""
+    pattern: str = ""
+    """What fills the payload; empty in the tutorial's exchange."""
+    flood: bool = False
+    hello: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,8 @@ class Arrived:
     forward_ns: int | None = None
     """One-way delays, where they were asked for; as wrong as the two clocks are apart."""
     backward_ns: int | None = None
+    text: str | None = None
+    """What the tutorial's server said (`HELLO`); None in every other exchange."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +84,10 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """What happened since the last one: what was sent, came and was given up in it, whenever it was sent."""
+    """What became of the requests that were sent in it; replies that are no first ones count when they come.
+
+    Told once the fate of all of its requests is known.
+    """
 
     event: ClassVar[str] = "interval"
     start_s: float
@@ -108,11 +121,22 @@ class Responder:
 
 
 @dataclass(frozen=True, slots=True)
+class Outage:
+    """A run of consecutive requests that were lost, late, or refused by the kernel."""
+
+    start_ns: int
+    """When the first of them left, nanoseconds since the epoch."""
+    end_ns: int
+    """When the next answered one left, or, where there is none, the end of the probe."""
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """The end of a probe.
 
-    sent = received + lost + outstanding. A late reply's request stays lost. With a group target, received
-    counts requests that anybody answered.
+    sent = received + lost + outstanding, and lost = lost_forward + lost_backward + lost_responder + lost_here
+    + late + lost_undetermined. With a group target, received counts requests that anybody answered.
     """
 
     event: ClassVar[str] = "summary"
@@ -123,10 +147,12 @@ class Summary:
     sent: int
     received: int
     lost: int
-    loss_ratio: float
+    loss_ratio: float | None
+    """lost / (received + lost); None where both are 0: then nothing is known."""
     outstanding: int
-    """Requests whose timeout had not passed when the probe was interrupted; not in loss_ratio."""
+    """Requests whose timeout had not passed when the probe was ended at once; not in loss_ratio."""
     late: int
+    """Lost requests whose first reply came after the timeout: they have no direction."""
     duplicates: int
     reordered: int
     corrupted: int
@@ -143,13 +169,35 @@ class Summary:
     forward_ns: MomentValues | None
     backward_ns: MomentValues | None
     lost_forward: int = 0
-    """Lost on the way there, as far as the responder's count tells (a single target's only)."""
+    """By the path there, as the responder proves (a single target's only)."""
     lost_backward: int = 0
-    """Lost on the way back, or not answered by a limited responder."""
+    """By the path back, or not answered by a limited responder."""
+    lost_responder: int = 0
+    """By the responder's full receive buffer."""
+    lost_here: int = 0
+    """Refused by our kernel, or by our own full receive buffer."""
+    lost_undetermined: int = 0
+    """Nobody can say where."""
     longest_loss_run: int = 0
     """Most requests lost in a row."""
     outage_s: float = 0.0
-    """The longest loss run times the interval, in a flood the mean time between requests."""
+    """How long the outage with the most requests lasted."""
+    outages: list[Outage] = field(default_factory=list)
+    """Those with the most requests, in order of time."""
+    interval_ns: int = 0
+    """Asked for; 0 = a flood."""
+    achieved_interval_ns: int | None = None
+    """Mean time between requests as they were sent; None where there were fewer than two."""
+    timeout_ns: int = 0
+    ended: str = "complete"
+    """`complete`, `deadline`, `interrupted` (by its caller) or `daemon` (which ended)."""
+    vlan: str | None = None
+    pcp: int | None = None
+    pattern: str = ""
+    flood: bool = False
+    hello: bool = False
+    unusable_stamps: int = 0
+    """Replies whose responder stamped a time that can't be: left out of the one-way delays."""
     send_errors: dict[str, int] = field(default_factory=dict)
     responders: list[Responder] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

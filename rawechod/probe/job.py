@@ -57,6 +57,8 @@ class SeveralResponders:
     """Nobody was named and several answered: the caller has to choose."""
 
     macs: list[str]
+    more: bool = False
+    """Others answered, too."""
 
 
 Outcome = Summary | SeveralResponders | InterfaceError
@@ -92,8 +94,15 @@ class Job:
         self._runner = self._run(target, order.target is None)
         name, ethertype = ethernet.format_mac(target), ethernet.format_ethertype(order.ethertype)
         note = "; ".join(filter(None, [LOOPBACK_ONLY if order.link.loopback else "", hold.problem]))
-        pace = (order.plan.count, order.plan.interval, order.plan.timeout, order.plan.deadline)
-        self._tell(Start(order.link.name, ethertype, name, order.size, note, *pace, order.largest))
+        self._tell(
+            Start(
+                *(order.link.name, ethertype, name, order.size, note),
+                count=order.plan.count,
+                deadline_ns=order.plan.deadline,
+                largest=order.largest,
+                **self._subject(target).details,
+            )
+        )
 
     @property
     def target(self) -> str:
@@ -129,7 +138,6 @@ class Job:
 
     def _run(self, target: bytes, searching: bool) -> Runner:
         order, session = self.order, secrets.randbits(32)
-        interval = 0 if order.plan.window else order.plan.interval
         channel = Channel(
             ifindex=order.link.ifindex,
             frame_size=order.size + ethernet.MOST_TAGS * ethernet.TAG_LENGTH,
@@ -145,10 +153,21 @@ class Job:
             self._reactor,
             channel,
             self._codec(target, session),
-            Subject(order.link.name, order.ethertype, target, order.size, interval),
+            self._subject(target),
             self._plan(target, searching),
             self._searched if searching else self._tell,
             self._finish,
+        )
+
+    def _subject(self, target: bytes) -> Subject:
+        order = self.order
+        return Subject(
+            *(order.link.name, order.ethertype, target, order.size),
+            interval=0 if order.plan.window else order.plan.interval,
+            timeout=order.plan.timeout,
+            tags=order.tags,
+            pattern="" if order.hello else order.pattern,
+            hello=order.hello,
         )
 
     def _filter(self, session: int) -> bytes | None:

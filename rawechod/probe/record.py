@@ -12,6 +12,7 @@ from rawechod.probe.losses import Losses
 from rawechod.probe.session import MOST_RESPONDERS, Match, Verdict
 from rawechod.probe.statistics import Moments, RttStatistics
 from rawechod.probe.timing import Timing
+from rawechod.probe.vlan import format_tags
 from rawechod.reasons import MalformedFrameError
 from rawechod.wire import eapol, ethernet
 
@@ -31,11 +32,29 @@ class Subject:
     size: int
     interval: int
     """Nanoseconds; 0 = a flood, which has none."""
+    timeout: int = 0
+    tags: tuple[ethernet.Tag, ...] = ()
+    pattern: str = ""
+    hello: bool = False
 
     @property
     def target_name(self) -> str:
         """The MAC's text."""
         return ethernet.format_mac(self.target)
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What is sent, named as in Start and Summary."""
+        vlan, pcp = format_tags(self.tags)
+        return {
+            "interval_ns": self.interval,
+            "timeout_ns": self.timeout,
+            "vlan": vlan,
+            "pcp": pcp,
+            "pattern": self.pattern,
+            "flood": not self.interval,
+            "hello": self.hello,
+        }
 
 
 @dataclass(slots=True)
@@ -147,14 +166,14 @@ class Record:
 
     def summary(self, sent: int, outstanding: int, now: int) -> Summary:
         """The figures as of `now` (monotonic, nanoseconds)."""
-        subject, settled = self.subject, sent - outstanding
+        subject, known = self.subject, self.received + self.lost
         return Summary(
             interface=subject.interface,
             ethertype=ethernet.format_ethertype(subject.ethertype),
             target=subject.target_name,
             size=subject.size,
             sent=sent,
-            loss_ratio=round(self.lost / settled, 6) if settled else 0.0,
+            loss_ratio=round(self.lost / known, 6) if known else None,
             outstanding=outstanding,
             strangers=self.strangers,
             duration_s=round((now - self.started_at) / 1e9, 6),
@@ -162,7 +181,7 @@ class Record:
             responders=[self._responder(mac) for mac in sorted(self._responders)],
             notes=self._notes(sent),
             authenticators=[ethernet.format_mac(mac) for mac in sorted(self._authenticators)],
-            **(self.counts() | self._times() | self._loss_details(sent, now)),
+            **(self.counts() | self._times() | self._loss_details(sent, now) | subject.details),
         )
 
     def _times(self) -> dict[str, Any]:
@@ -179,9 +198,14 @@ class Record:
     def _loss_details(self, sent: int, now: int) -> dict[str, Any]:
         losses, group = self._losses, ethernet.is_group(self.subject.target)
         interval = self.subject.interval or (now - self.started_at) / max(sent, 1)
+        forward, backward = (0, 0) if group else (losses.forward, losses.backward)
+        here, late = self.send_errors.total(), self.counts()["late"]
         return {
-            "lost_forward": 0 if group else losses.forward,
-            "lost_backward": 0 if group else losses.backward,
+            "lost_forward": forward,
+            "lost_backward": backward,
+            "lost_here": here,
+            "lost_undetermined": max(self.lost - forward - backward - here - late, 0),
+            "achieved_interval_ns": round((now - self.started_at) / sent) if sent > 1 else None,
             "longest_loss_run": losses.longest_run,
             "outage_s": round(losses.longest_run * interval / 1e9, 6),
         }

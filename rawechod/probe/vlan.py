@@ -16,3 +16,10 @@ def parse_tags(vlan: str, pcp: int) -> tuple[ethernet.Tag, ...]:
         raise ValueError(f"{vlan!r}: a VLAN identifier is at most {LARGEST_VID}")
     tpids = (ethernet.TPID_C,) if len(vids) == 1 else (ethernet.TPID_S, ethernet.TPID_C)
     return tuple(ethernet.Tag(tpid, pcp << 13 | int(vid)) for tpid, vid in zip(tpids, vids, strict=True))
+
+
+def format_tags(tags: tuple[ethernet.Tag, ...]) -> tuple[str | None, int | None]:
+    """Tags as they are written: the VLAN, and the outermost priority; None without any."""
+    if not tags:
+        return None, None
+    return ".".join(str(tag.tci & LARGEST_VID) for tag in tags), tags[0].tci >> 13

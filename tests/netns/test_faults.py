@@ -64,7 +64,7 @@ def test_a_swapped_reply_is_reordered(daemon: StartDaemon, root: None) -> None:
 
 
 @pytest.mark.parametrize("interval", ["2ms", "50us"], ids=["stamped", "read in C"])
-@pytest.mark.parametrize("at", [56, 30, 37], ids=["payload", "t1", "end of t1"])
+@pytest.mark.parametrize("at", [70, 30, 37], ids=["payload", "t1", "end of t1"])
 def test_an_altered_reply_is_corrupted(daemon: StartDaemon, root: None, at: int, interval: str) -> None:
     """One bit of one reply; the event says where."""
 
@@ -73,7 +73,7 @@ def test_an_altered_reply_is_corrupted(daemon: StartDaemon, root: None, at: int,
 
     with wire(back=flip) as cable:
         daemon(cable.b, table())
-        events = daemon(cable.a, table()).objects("probe", *FEW, "-i", interval)
+        events = daemon(cable.a, table()).objects("probe", *FEW, "-s", "80", "-i", interval)
     altered = [event for event in events if event.get("corrupted") is True]
     assert [(event["seq"], event["corrupted_at"]) for event in altered] == [(4, at)]
     assert events[-1]["corrupted"] == 1

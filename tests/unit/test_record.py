@@ -67,7 +67,7 @@ def test_summary_of_a_mixed_run() -> None:
     assert (summary.duplicates, summary.reordered, summary.corrupted, summary.strangers) == (1, 1, 1, 2)
     assert (summary.loss_ratio, summary.duration_s) == (0.4, 1.5)
     assert summary.send_errors == {"ENETDOWN": 1}
-    assert summary.responders == [Responder("02:00:00:00:00:0a", 3, 1, 1, 1, 4, 1)]
+    assert summary.responders == [Responder("02:00:00:00:00:0a", 3, 1, 1, 1, 4, 2)]
 
 
 def test_late_and_duplicate_times_are_not_in_the_figures() -> None:
@@ -120,16 +120,16 @@ def test_whose_stamps(sources: str, told: str) -> None:
 def test_nothing_sent() -> None:
     """A run that was stopped at once has no loss, no figures and no responders."""
     summary = record().summary(0, 0, START)
-    assert (summary.sent, summary.loss_ratio, summary.duration_s) == (0, 0.0, 0.0)
+    assert (summary.sent, summary.loss_ratio, summary.duration_s) == (0, None, 0.0)
     assert (summary.rtt_ns, summary.ipdv_ns, summary.responders, summary.notes) == (None, None, [], [])
 
 
 def test_outstanding_is_not_in_the_loss_ratio() -> None:
     """Nobody knows of it yet."""
     books = record()
-    books.lost = 1
+    books.received = books.lost = 1
     assert books.summary(sent=3, outstanding=1, now=START).loss_ratio == 0.5
-    assert record().summary(sent=3, outstanding=3, now=START).loss_ratio == 0.0
+    assert record().summary(sent=3, outstanding=3, now=START).loss_ratio is None
 
 
 def _notes(target: bytes, arrived: int, lost: int) -> list[str]:
@@ -204,7 +204,8 @@ def test_books_balance(steps: list[tuple[str, int, bytes]], unsent: set[int], gr
 def _balanced(summary: Summary) -> None:
     assert summary.sent == summary.received + summary.lost + summary.outstanding
     assert min(summary.received, summary.lost, summary.outstanding) >= 0
-    assert 0 <= summary.loss_ratio <= 1
+    assert (summary.loss_ratio is None) == (not summary.received + summary.lost)
+    assert 0 <= (summary.loss_ratio or 0) <= 1
     assert sum(summary.send_errors.values()) <= summary.lost
     assert summary.lost_forward + summary.lost_backward <= summary.lost
     assert min(summary.lost, 1) <= summary.longest_loss_run <= summary.lost
