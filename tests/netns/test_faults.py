@@ -7,27 +7,27 @@ from typing import Any
 import pytest
 
 from tests.lab import MAC_B, StartDaemon
+from tests.netns.cable import CLEAN, Action, Script, cable, each, losing
 from tests.netns.conftest import ENGINES, table
-from tests.netns.wire import Fault, clean, losing, wire
 
 FEW = ("-c", "20", "-i", "0.02", "-W", "0.5", MAC_B)
 LOST = (3, 7, 8, 9, 15)
 
 
 def probe(
-    daemon: StartDaemon, there: Fault = clean, back: Fault = clean, *, engine: str = "epoll"
+    daemon: StartDaemon, there: Script = CLEAN, back: Script = CLEAN, *, engine: str = "epoll"
 ) -> dict[str, Any]:
     """The summary of a probe through such a cable."""
-    with wire(there, back) as cable:
-        daemon(cable.b, table(engine=engine))
-        return daemon(cable.a, table()).probe(*FEW)
+    with cable(there, back) as made:
+        daemon(made.b, table(engine=engine))
+        return daemon(made.a, table()).probe(*FEW)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("direction", ["forward", "backward"])
 def test_the_direction_of_loss_is_found(daemon: StartDaemon, root: None, direction: str, engine: str) -> None:
     """Five frames lost on one of the two ways are counted there, and on the other none."""
-    there, back = (losing(*LOST), clean) if direction == "forward" else (clean, losing(*LOST))
+    there, back = (losing(*LOST), CLEAN) if direction == "forward" else (CLEAN, losing(*LOST))
     summary = probe(daemon, there, back, engine=engine)
     assert (summary["sent"], summary["received"], summary["lost"]) == (20, 15, 5)
     other = "backward" if direction == "forward" else "forward"
@@ -44,22 +44,14 @@ def test_losses_both_ways_are_told_apart(daemon: StartDaemon, root: None) -> Non
 
 def test_a_repeated_reply_is_a_duplicate(daemon: StartDaemon, root: None) -> None:
     """Every fourth reply comes three times; not the last one, whose repetitions nobody waits for."""
-    summary = probe(daemon, back=lambda number, frame: [frame] * (3 if number % 4 == 1 else 1))
+    summary = probe(daemon, back=each(Action(copies=3), 1, 5, 9, 13, 17))
     assert (summary["received"], summary["duplicates"], summary["lost"]) == (20, 10, 0)
     assert summary["responders"][0]["duplicates"] == 10
 
 
 def test_a_swapped_reply_is_reordered(daemon: StartDaemon, root: None) -> None:
     """Each tenth reply waits until the next one has passed."""
-    held: list[bytes] = []
-
-    def swap(number: int, frame: bytes) -> list[bytes]:
-        if number in (5, 15):
-            held.append(frame)
-            return []
-        return [frame, held.pop()] if held else [frame]
-
-    summary = probe(daemon, back=swap)
+    summary = probe(daemon, back=each(Action(behind=1), 5, 15))
     assert (summary["received"], summary["reordered"], summary["lost"]) == (20, 2, 0)
 
 
@@ -67,13 +59,9 @@ def test_a_swapped_reply_is_reordered(daemon: StartDaemon, root: None) -> None:
 @pytest.mark.parametrize("at", [70, 30, 37], ids=["payload", "t1", "end of t1"])
 def test_an_altered_reply_is_corrupted(daemon: StartDaemon, root: None, at: int, interval: str) -> None:
     """One bit of one reply; the event says where."""
-
-    def flip(number: int, frame: bytes) -> list[bytes]:
-        return [frame[:at] + bytes([frame[at] ^ 4]) + frame[at + 1 :]] if number == 4 else [frame]
-
-    with wire(back=flip) as cable:
-        daemon(cable.b, table())
-        events = daemon(cable.a, table()).objects("probe", *FEW, "-s", "80", "-i", interval)
+    with cable(back=each(Action(xor=(at, 4)), 4)) as made:
+        daemon(made.b, table())
+        events = daemon(made.a, table()).objects("probe", *FEW, "-s", "80", "-i", interval)
     altered = [event for event in events if event.get("corrupted") is True]
     assert [(event["seq"], event["corrupted_at"]) for event in altered] == [(4, at)]
     assert events[-1]["corrupted"] == 1

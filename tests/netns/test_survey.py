@@ -10,24 +10,19 @@ import pytest
 
 from rawechoctl.findings import NO_TAGS
 from tests.lab import MAC_B, Daemon, Host, StartDaemon
+from tests.netns.cable import CLEAN, DROP, Action, Longer, Octets, Script, cable
 from tests.netns.conftest import ENGINES, Responder, table
 from tests.netns.frames import PAE_GROUP, mac
-from tests.netns.wire import Fault, clean, wire
 
-DOT1Q = b"\x81\x00"
+TAGGED = Octets(12, b"\x81\x00")
 SMALL = ("--to", "unicast", "--ethertypes", "ETH_P_802_EX1", "-W", "0.3")
 
 
-def tagged(frame: bytes) -> bool:
-    """Whether a frame has an 802.1Q tag."""
-    return frame[12:14] == DOT1Q
-
-
-def survey(daemon: StartDaemon, fault: Fault, *arguments: str, back: Fault = clean) -> dict[str, Any]:
-    """The survey's one object, through a cable with this fault."""
-    with wire(fault, back) as cable:
-        daemon(cable.b, table(tap="all"))
-        return daemon(cable.a, table()).objects("survey", MAC_B, *arguments)[0]
+def survey(daemon: StartDaemon, there: Script, *arguments: str, back: Script = CLEAN) -> dict[str, Any]:
+    """The survey's one object, through a cable with these scripts."""
+    with cable(there, back) as made:
+        daemon(made.b, table(tap="all"))
+        return daemon(made.a, table()).objects("survey", MAC_B, *arguments)[0]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -43,7 +38,7 @@ def test_a_clean_cable(two_hosts: tuple[Host, Host], daemon: StartDaemon, engine
 
 def test_a_bridge_keeps_the_pae_group(root: None, daemon: StartDaemon) -> None:
     """Only the group is lost, with either EtherType."""
-    found = survey(daemon, lambda _, frame: [] if frame.startswith(mac(PAE_GROUP)) else [frame], "--vlans", "none")
+    found = survey(daemon, Script(matching={Octets(0, mac(PAE_GROUP)): DROP}), "--vlans", "none")
     assert found["findings"] == ["frames to the PAE group do not pass"]
     lost = {cell["destination"] for cell in found["cells"] if cell["result"] == "lost"}
     assert lost == {"pae-group"}
@@ -51,13 +46,13 @@ def test_a_bridge_keeps_the_pae_group(root: None, daemon: StartDaemon) -> None:
 
 def test_tags_are_dropped(root: None, daemon: StartDaemon) -> None:
     """No tagged frame comes through."""
-    found = survey(daemon, lambda _, frame: [] if tagged(frame) else [frame], *SMALL)
+    found = survey(daemon, Script(matching={TAGGED: DROP}), *SMALL)
     assert found["findings"] == [NO_TAGS]
 
 
 def test_tags_are_stripped(root: None, daemon: StartDaemon) -> None:
     """Tagged requests arrive without their tags, and so do the replies."""
-    found = survey(daemon, lambda _, frame: [frame[:12] + frame[16:] if tagged(frame) else frame], *SMALL)
+    found = survey(daemon, Script(matching={TAGGED: Action(cut=(12, 4))}), *SMALL)
     assert found["findings"] == [
         "frames with a priority tag (VLAN 0) come back without their tag, or with another one",
         "frames of VLAN 100 come back without their tag, or with another one",
@@ -66,11 +61,8 @@ def test_tags_are_stripped(root: None, daemon: StartDaemon) -> None:
 
 def test_priorities_are_cleared(root: None, daemon: StartDaemon) -> None:
     """A switch on the way back sets every priority to 0: those cells that were sent with 7 show it."""
-
-    def clear(_number: int, frame: bytes) -> list[bytes]:
-        return [frame[:14] + bytes([frame[14] & 0x1F]) + frame[15:] if tagged(frame) else frame]
-
-    found = survey(daemon, clean, *SMALL, "--vlans", "none,100", back=clear)
+    back = Script(matching={TAGGED: Action(mask=(14, 0x1F))})
+    found = survey(daemon, CLEAN, *SMALL, "--vlans", "none,100", back=back)
     assert found["findings"] == ["frames of VLAN 100 come back with another priority"]
     results = {(cell["vlan"], cell["pcp"]): (cell["result"], cell["altered"]) for cell in found["cells"]}
     assert results == {
@@ -84,7 +76,7 @@ def test_large_frames_are_dropped(root: None, daemon: StartDaemon) -> None:
     """The path takes 1504 octets, and not one more."""
     found = survey(
         daemon,
-        lambda _, frame: [frame] if len(frame) <= 1504 else [],
+        Script(matching={Longer(1504): DROP}),
         *SMALL,
         "--sizes",
         "60,1504,1505,max",

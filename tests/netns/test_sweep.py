@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.lab import MAC_B, Daemon, Host, StartDaemon, wait_for
+from tests.netns.cable import cable, losing
 from tests.netns.conftest import ENGINES, Responder, table
 from tests.netns.segment import segment
-from tests.netns.wire import losing, wire
 
 HEADER = 14
 
@@ -60,10 +60,10 @@ def test_a_bridge_in_the_middle_is_found_out(root: None, daemon: StartDaemon) ->
 def test_a_lossy_cable_does_not_mislead(root: None, daemon: StartDaemon) -> None:
     """All requests of one size get lost by chance: it is tried again, and found to pass."""
     # The smallest size takes ten requests, the largest one three, the first of the search the next three.
-    with wire(there=losing(14, 15, 16)) as cable:
-        daemon(cable.b, table())
-        prober = daemon(cable.a, table())
-        set_mtu(cable.middle, 1000, "far")
+    with cable(there=losing(14, 15, 16)) as made:
+        daemon(made.b, table())
+        prober = daemon(made.a, table())
+        set_mtu(made.middle, 1000, "far")
         events = prober.objects("probe", "--sweep", "60..1514", MAC_B)
     tried = {event["size"]: event["passes"] for event in events if event["event"] == "size"}
     assert tried[787] is True  # after it had seemed not to pass
