@@ -26,7 +26,7 @@ GENERATOR = {
     "sleep": "sleeps in poll",
     "spin": "spins on its receive ring",
 }
-CASES = "1x60,64x60,512x60,1x508,64x508,512x508,1x1514,64x1514,512x1514,64x60+vlan,64x60+pae"
+CASES = "1x60,64x60,512x60,1x508,64x508,512x508,1x1514,64x1514,512x1514,64x60+vlan,64x64+pae"
 
 
 def _names(text: str) -> list[str]:

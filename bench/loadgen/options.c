@@ -88,7 +88,7 @@ struct options options_parse(int argc, char **argv)
         {"peers", 1, NULL, 'P'},     {"icmp", 1, NULL, 'i'},      {"watch", 1, NULL, 'W'},
         {NULL, 0, NULL, 0},
     };
-    struct options options = {.outstanding = 1, .size = 60, .ethertype = 0x88B5, .peers = 1,
+    struct options options = {.outstanding = 1, .ethertype = 0x88B5, .peers = 1,
                               .duration_s = 1, .warmup_s = 0.2, .timeout_s = 0.1};
     bool addressed = false;
     int letter;
@@ -99,5 +99,9 @@ struct options options_parse(int argc, char **argv)
     }
     if (optind != argc || options.interface == NULL || !addressed)
         usage("--interface and --target are needed");
+    if (options.size == 0)
+        options.size = options.eapol ? 64 : 60;
+    if (options.eapol && options.size < 64)
+        usage("--size must be 64..9014 with --eapol");
     return options;
 }

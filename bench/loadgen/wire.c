@@ -9,7 +9,7 @@
 #define EAPOL_VERSION 3
 #define EAPOL_TYPE 0xEC
 
-static const uint8_t PREFIX[3] = {0x52, 0x45, 1}; /* "RE", version 1 */
+static const uint8_t PREFIX[3] = {0x52, 0x45, 2}; /* "RE", version 2 */
 
 static uint8_t *put16(uint8_t *at, uint16_t value)
 {

@@ -1,7 +1,7 @@
-/* Echo PDU v1 as the generator writes and recognises it:
+/* Echo PDU v2 as the generator writes and recognises it:
  *
- *  offset  0      2        3    4        8    12             16  24  32  40
- *          magic  version  op   session  seq  responder_seq  t1  t2  t3  payload
+ *  offset  0      2        3    4        8    12             16  24  32         36      44       46
+ *          magic  version  op   session  seq  responder_seq  t1  t2  residence  window  dropped  payload
  *
  * and ICMP echo (icmp.c), whose answers the kernel gives.
  */
@@ -12,7 +12,7 @@
 
 #include <stddef.h>
 
-#define PDU_SIZE 40
+#define PDU_SIZE 46
 #define EAPOL_SIZE 4
 #define TAG_SIZE 4
 
