@@ -38,16 +38,24 @@ def write(path: Path, frames: Iterable[tuple[int, bytes]]) -> Path:
 def fields(capture: Path, names: Sequence[str], wanted: str = "frame", *options: str) -> list[list[str]]:
     """These fields of the frames that the filter lets pass; frames are read twice, as in Wireshark."""
     printed = [argument for name in names for argument in ("-e", name)]
+    return [
+        line.split("\t") for line in _run(capture, "-Y", wanted, *options, "-T", "fields", *printed).splitlines()
+    ]
+
+
+def text(capture: Path) -> str:
+    """The details of all frames, as Wireshark shows them to a person."""
+    return _run(capture, "-V")
+
+
+def _run(capture: Path, *options: str) -> str:
     with tempfile.TemporaryDirectory() as home:
         Path(home).chmod(0o755)
         script, copy = (shutil.copy(each, home) for each in (DISSECTOR, capture))
-        source = ("tshark", "-X", f"lua_script:{script}", "-r", copy, "-2")
-        command = [*source, "-Y", wanted, *options, "-T", "fields"]
         for each in (script, copy):
             Path(each).chmod(0o644)
+        command = [*AS_NOBODY, "tshark", "-X", f"lua_script:{script}", "-r", copy, "-2", *options]
         environment = {**os.environ, "HOME": home}
-        result = subprocess.run(
-            [*AS_NOBODY, *command, *printed], env=environment, text=True, check=True, capture_output=True
-        )
+        result = subprocess.run(command, env=environment, text=True, check=True, capture_output=True)
     assert result.stderr == "", result.stderr
-    return [line.split("\t") for line in result.stdout.splitlines()]
+    return result.stdout

@@ -4,8 +4,9 @@
 --   wireshark -X lua_script:rawecho.lua                            or copy it to ~/.local/lib/wireshark/plugins
 --   tshark -X lua_script:rawecho.lua -d ethertype==0x0800,rawecho  Decode As
 
-local PDU_LENGTH, MAGIC, VERSION, REQUEST, REPLY = 40, 0x5245, 1, 1, 2
+local PDU_LENGTH, MAGIC, VERSION, REQUEST, REPLY = 46, 0x5245, 2, 1, 2
 local ETH_P_802_EX1, EAPOL_TYPE = 0x88B5, 0xEC
+local UNKNOWN_RESIDENCE, WINDOW_BITS = 0xFFFFFFFF, 64
 local TPIDS = { [0x8100] = true, [0x88A8] = true }
 
 local rawecho = Proto("rawecho", "Ethernet Echo (rawecho)")
@@ -17,11 +18,12 @@ local fields = {
     op = ProtoField.uint8("rawecho.op", "Operation", base.DEC, { [REQUEST] = "request", [REPLY] = "reply" }),
     session = ProtoField.uint32("rawecho.session", "Session", base.HEX),
     seq = ProtoField.uint32("rawecho.seq", "Sequence number"),
-    responder_seq = ProtoField.uint32("rawecho.responder_seq", "Requests that reached the responder"),
+    responder_seq = ProtoField.uint32("rawecho.responder_seq", "Distinct requests that reached the responder"),
     t1 = ProtoField.absolute_time("rawecho.t1", "Request sent, by the initiator's clock", base.UTC),
     t2 = ProtoField.absolute_time("rawecho.t2", "Request received, by the responder's clock", base.UTC),
-    t3 = ProtoField.absolute_time("rawecho.t3", "Reply sent, by the responder's clock", base.UTC),
     residence = ProtoField.relative_time("rawecho.residence", "Time inside the responder"),
+    window = ProtoField.uint64("rawecho.window", "Requests received, this one first", base.HEX),
+    dropped = ProtoField.uint16("rawecho.dropped", "Frames that the responder's receive buffer dropped"),
     payload = ProtoField.bytes("rawecho.payload", "Payload"),
     reply_in = ProtoField.framenum("rawecho.reply_in", "Reply in", base.NONE, frametype.RESPONSE),
     reply_to = ProtoField.framenum("rawecho.reply_to", "Reply to", base.NONE, frametype.REQUEST),
@@ -90,16 +92,46 @@ local function show_request(pinfo, tree)
     end
 end
 
--- Adds a time of 64 bits, nanoseconds since the epoch, and returns it; nil where it is 0: not stamped.
+-- Nanoseconds, which a double holds exactly up to 2^53 only.
+local function nanoseconds(ns)
+    return NSTime.new((ns / 1000000000):tonumber(), (ns % 1000000000):tonumber())
+end
+
+-- A time of 64 bits, nanoseconds since the epoch.
 local function add_time(tree, field, range, name)
-    local ns = range:uint64()
-    if ns == UInt64(0) then
+    if range:uint64() == UInt64(0) then
         tree:add(range, name .. ": not stamped")
-        return nil
+    else
+        tree:add(field, range, nanoseconds(range:uint64()))
     end
-    local time = NSTime.new((ns / 1000000000):tonumber(), (ns % 1000000000):tonumber())
-    tree:add(field, range, time)
-    return time
+end
+
+-- The requests before this one, in the window, that have not come.
+local function missing(window, seq)
+    local numbers = {}
+    for back = math.min(WINDOW_BITS, seq) - 1, 1, -1 do
+        if window:rshift(back):band(1) == UInt64(0) then
+            numbers[#numbers + 1] = seq - back
+        end
+    end
+    return table.concat(numbers, ", ")
+end
+
+local function show_answer(tvb, tree)
+    add_time(tree, fields.t2, tvb(24, 8), "Request received")
+    if tvb(32, 4):uint() == UNKNOWN_RESIDENCE then
+        tree:add(tvb(32, 4), "Time inside the responder: not known")
+    else
+        tree:add(fields.residence, tvb(32, 4), nanoseconds(UInt64(tvb(32, 4):uint())))
+    end
+    local window = tree:add(fields.window, tvb(36, 8))
+    if tvb(36, 8):uint64() == UInt64(0) then
+        window:append_text(" (not kept)")
+    else
+        local numbers = missing(tvb(36, 8):uint64(), tvb(8, 4):uint())
+        window:append_text(numbers == "" and " (none is missing)" or " (missing: " .. numbers .. ")")
+    end
+    tree:add(fields.dropped, tvb(44, 2))
 end
 
 local function show_pdu(tvb, tree)
@@ -108,10 +140,10 @@ local function show_pdu(tvb, tree)
     tree:add(fields.seq, tvb(8, 4))
     tree:add(fields.responder_seq, tvb(12, 4))
     add_time(tree, fields.t1, tvb(16, 8), "Request sent")
-    local t2 = add_time(tree, fields.t2, tvb(24, 8), "Request received")
-    local t3 = add_time(tree, fields.t3, tvb(32, 8), "Reply sent")
-    if t2 and t3 then
-        tree:add(fields.residence, tvb(24, 16), t3 - t2):set_generated()
+    if tvb(3, 1):uint() == REPLY then
+        show_answer(tvb, tree)
+    else
+        tree:add(tvb(24, PDU_LENGTH - 24), "For the responder to fill in")
     end
     if tvb:len() > PDU_LENGTH then
         tree:add(fields.payload, tvb(PDU_LENGTH))

@@ -49,5 +49,5 @@ def test_captured_frames(two_hosts: tuple[Host, Host], daemon: StartDaemon, tmp_
     assert [row[2] for row in shown] == [
         row[0] for row in tshark.fields(path, ["frame.number"], "rawecho.op == 1")
     ]
-    in_order = "rawecho.t1 <= rawecho.t2 and rawecho.t2 <= rawecho.t3 and rawecho.rtt > rawecho.residence"
+    in_order = "rawecho.t1 <= rawecho.t2 and rawecho.rtt > rawecho.residence and rawecho.window & 1"
     assert len(tshark.fields(path, ["frame.number"], in_order)) == len(told)

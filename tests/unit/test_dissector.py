@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,21 +35,40 @@ def capture(tmp_path: Path) -> Path:
 def test_every_field(capture: Path) -> None:
     """The values of a reply, to the nanosecond."""
     tshark.write(capture, [(T1, frame(REQUEST)), (T1 + 150_000, frame(REPLY))])
-    names = ["version", "op", "session", "seq", "responder_seq", "t1", "t2", "t3", "residence", "payload"]
-    [values] = tshark.fields(capture, [f"rawecho.{name}" for name in names], "rawecho.op == 2")
+    names = ["version", "op", "session", "seq", "responder_seq", "t1", "t2", "residence", "window", "dropped"]
+    [values] = tshark.fields(capture, [f"rawecho.{name}" for name in [*names, "payload"]], "rawecho.op == 2")
     day = "Nov 23, 2025 02:00:00"
     assert values == [
-        *("1", "2", "0xdeadbeef", "7", "5"),
-        *(f"{day}.123456789 UTC", f"{day}.123506789 UTC", f"{day}.123546790 UTC"),
-        *("0.000040001", "616263646566"),
+        *("2", "2", "0xdeadbeef", "7", "5"),
+        *(f"{day}.123456789 UTC", f"{day}.123506789 UTC", "0.000040001"),
+        *("0x0000000000000017", "9", "616263646566"),
     ]
 
 
-def test_times_that_were_not_stamped_are_no_times(capture: Path) -> None:
-    """A request has neither t2 nor t3, and no residence."""
-    tshark.write(capture, [(T1, frame(REQUEST))])
-    assert tshark.fields(capture, ["rawecho.seq"], "rawecho.t1") == [["7"]]
-    assert tshark.fields(capture, ["rawecho.seq"], "rawecho.t2 or rawecho.t3 or rawecho.residence") == []
+def test_what_is_not_known_is_not_shown_as_a_value(capture: Path) -> None:
+    """A request has nothing of what the responder fills in; a reply without stamps no times."""
+    unstamped = replace(REPLY, t2=0, residence=echo.UNKNOWN_RESIDENCE)
+    tshark.write(capture, [(T1, frame(REQUEST)), (T1 + 1, frame(unstamped))])
+    assert tshark.fields(capture, ["rawecho.seq"], "rawecho.t1") == [["7"], ["7"]]
+    assert tshark.fields(capture, ["rawecho.seq"], "rawecho.t2 or rawecho.residence") == []
+    assert tshark.fields(capture, ["rawecho.op"], "rawecho.window or rawecho.dropped") == [["2"]]
+
+
+@pytest.mark.parametrize(
+    ("seq", "window", "words"),
+    [
+        (7, 0b1010111, "missing: 2, 4"),
+        (7, 0b1111111, "none is missing"),
+        (1, 1, "none is missing"),
+        (99, 2**63 - 1, "missing: 36"),
+        (99, 2**64 - 1, "none is missing"),
+        (7, 0, "not kept"),
+    ],
+)
+def test_the_window_in_words(capture: Path, seq: int, window: int, words: str) -> None:
+    """Which requests the responder has not received, as far as this reply can say."""
+    tshark.write(capture, [(T1, frame(replace(REPLY, seq=seq, window=window)))])
+    assert f"({words})" in tshark.text(capture)
 
 
 @pytest.mark.parametrize("tags", [(), TAGS], ids=["untagged", "tagged"])
@@ -91,9 +111,9 @@ def test_frames_that_are_none_of_ours(capture: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (lambda octets: octets[:16] + b"\2" + octets[17:], "bad_version"),
+        (lambda octets: octets[:16] + b"\1" + octets[17:], "bad_version"),
         (lambda octets: octets[:17] + b"\3" + octets[18:], "bad_op"),
-        (lambda octets: octets[:53], "too_short"),
+        (lambda octets: octets[:59], "too_short"),
         (lambda octets: octets[:18], "too_short"),
     ],
 )
