@@ -1,97 +1,393 @@
-"""Which way requests were lost, and how many in a row.
+"""Which way requests were lost. PURE.
 
-The responder counts the requests of a session that reach it (`responder_seq`). When its reply to request n
-says r, then n - r of the requests up to n did not get there; what else is missing of them was lost on the way
-back.
+A reply's window says which of the 64 requests up to its own had come to the responder when it was made. So each
+request without a reply has its direction by proof: it came, and its reply was lost, or it did not come. Numbers
+that no window covers are judged by responder_seq, all together. What neither shows is undetermined.
+
+The responder's fields have no checksum of their own, so a reply is believed where its window and its count agree
+with those of the last believed one: the count has grown by the bits that are new. One that does not agree waits
+for the next to confirm it.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_right
+from typing import NamedTuple
 
 from rawechod.wire import echo
 
+BITS = echo.WINDOW_BITS
+_WINDOW = (1 << BITS) - 1
+_HALF = echo.MOST_RESPONDER_SEQ // 2
+MOST_KEPT = 65_536
+"""Requests without a reply that are remembered one by one, of those that came and of those that did not."""
+MARGIN = 4
+"""By so many times the farthest that a request was overtaken another one may still be."""
+MOST_RUNS = 4096
+"""Runs of consecutive numbers."""
 
-class _Runs:
-    """Numbers that only grow, kept as runs of consecutive ones."""
+
+class Directions(NamedTuple):
+    """How the lost requests without a late reply divide."""
+
+    forward: int
+    """Lost on the way there."""
+    backward: int
+    """Their replies were lost on the way back, or never sent: a limited responder."""
+    responder: int
+    """Dropped by the responder's receive buffer; no more than it says."""
+    here: int
+    """Refused by this host's kernel, or their replies dropped by the probe's receive buffer."""
+    undetermined: int
+
+
+class Snapshot(NamedTuple):
+    """What a reply says of its session."""
+
+    number: int
+    """Of its request."""
+    received: int
+    """responder_seq."""
+    window: int
+    dropped: int = 0
+
+
+class Runs:
+    """Numbers as runs of consecutive ones, in order, in bounded memory."""
 
     def __init__(self) -> None:
-        self._runs: deque[tuple[int, int]] = deque()
+        self._firsts: list[int] = []
+        self._lasts: list[int] = []
+        self.forgotten = 0
+        """Numbers that found no room any more."""
+
+    def add(self, first: int, last: int) -> None:
+        """Add the numbers from `first` to `last`; those below the largest one so far cost more."""
+        place = bisect_right(self._firsts, first)
+        if place and self._lasts[place - 1] == first - 1:
+            self._lasts[place - 1] = last
+        elif len(self._firsts) < MOST_RUNS:
+            self._firsts.insert(place, first)
+            self._lasts.insert(place, last)
+        else:
+            self.forgotten += last - first + 1
+
+    def __contains__(self, number: int) -> bool:
+        place = bisect_right(self._firsts, number)
+        return place > 0 and number <= self._lasts[place - 1]
+
+    def up_to(self, number: int) -> int:
+        """How many are at most this one."""
+        pairs = zip(self._firsts, self._lasts, strict=True)
+        return sum(min(last, number) - first + 1 for first, last in pairs if first <= number)
 
     def __bool__(self) -> bool:
-        return bool(self._runs)
+        return bool(self._firsts)
 
-    def append(self, number: int) -> None:
-        """Add one."""
-        if self._runs and self._runs[-1][1] == number - 1:
-            self._runs[-1] = (self._runs[-1][0], number)
+    def pop(self, number: int) -> list[tuple[int, int]]:
+        """Remove the numbers up to this one: their runs."""
+        popped: list[tuple[int, int]] = []
+        while self._firsts and self._firsts[0] <= number:
+            first, last = self._firsts[0], self._lasts[0]
+            popped.append((first, min(last, number)))
+            if last > number:
+                self._firsts[0] = number + 1
+                break
+            del self._firsts[0], self._lasts[0]
+        return popped
+
+
+class _Numbers(dict[int, None]):
+    """A set in order of arrival; what finds no room any more is only counted."""
+
+    forgotten = 0
+
+    def add(self, number: int) -> None:
+        self[number] = None
+        if len(self) > MOST_KEPT:
+            del self[next(iter(self))]
+            self.forgotten += 1
+
+    def below(self, end: int) -> int:
+        """How many are smaller than this."""
+        return self.forgotten + sum(number < end for number in self)
+
+
+class _Dropped:
+    """How many frames the responder dropped over the run; a change is believed when the next reply confirms it."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.pending = 0
+        """By which it has grown as the last reply alone says."""
+        self._last: int | None = None
+
+    def record(self, dropped: int) -> None:
+        if dropped == self._last and not self.pending:
+            return
+        if self._last is None:
+            self._last = dropped
+            return
+        grown = dropped - self._last & 0xFFFF
+        if grown > 0x7FFF:
+            if self.pending == grown:
+                self._last, self.pending = dropped, 0  # It was started anew.
+            else:
+                self.pending = grown
+        elif 0 < self.pending <= grown:
+            self.total += self.pending
+            self._last, self.pending = self._last + self.pending & 0xFFFF, grown - self.pending
         else:
-            self._runs.append((number, number))
+            self.pending = grown
 
-    def take(self, up_to: int) -> int:
-        """Remove the numbers up to this one: how many they were."""
-        taken = 0
-        while self._runs and self._runs[0][0] <= up_to:
-            first, last = self._runs.popleft()
-            taken += min(last, up_to) - first + 1
-            if last > up_to:
-                self._runs.appendleft((up_to + 1, last))
-        return taken
+    @property
+    def unconfirmed(self) -> int:
+        return self.pending if self.pending <= 0x7FFF else 0
 
 
 class Losses:
     """Losses of one session with one responder; numbers are those of the requests, 1, 2, 3, ..."""
 
     def __init__(self) -> None:
-        self.longest_run = 0
-        self._run = 0
-        self._last_lost = 0
-        self._lost, self._refused = _Runs(), _Runs()
-        """Behind the last reply that was heard."""
-        self._lost_before = self._refused_before = 0
-        """Up to that reply."""
-        self._heard = self._counted = 0
-        self._known = True
-
-    def lost(self, number: int) -> None:
-        """A request timed out; they come in order."""
-        self._extend_run(number)
-        if number <= self._heard:
-            self._lost_before += 1
-        else:
-            self._lost.append(number)
+        self._last = Snapshot(0, 0, 0)
+        """The last believed one; behind its window nothing is open any more."""
+        self._next, self._expected, self._in_order = 1, (1, 1, 0), 0
+        """The fast path: the next number in order, what its reply says, and how many such have come since."""
+        self._doubted: Snapshot | None = None
+        self._settled = _WINDOW
+        """Bit i: request `last.number - i` was answered, or never left."""
+        self._answered, self._refused = Runs(), Runs()
+        """Ahead of the last believed reply."""
+        self._came, self._missing, self._uncovered = _Numbers(), _Numbers(), Runs()
+        """Behind its window and without a reply: by the windows, or covered by none."""
+        self._received = self._settled_uncovered = 0
+        """Of requests: those that came, by the responder's counts."""
+        self._surplus = 0
+        """Of them those that no window has shown: covered by none, or ahead of the last believed reply's."""
+        self._replies = self._refusals = 0
+        self._consistent = True
+        """The responder's counts can be added up."""
+        self._overtaken = 0
+        """By how many others a request was overtaken at most on the way there."""
+        self._phantoms: set[int] = set()
+        self._dropped = _Dropped()
+        self._lost_before = self._dropped_before = 0
+        """As the first believed reply has it."""
 
     def refused(self, number: int) -> None:
-        """A request never left this machine: no direction."""
-        self._extend_run(number)
-        self._refused.append(number)
+        """A request never left this machine."""
+        self._refusals += 1
+        self._refused.add(number, number)
+        self._catch_up()
+        self._next = 0
 
-    def heard(self, number: int, responder_seq: int) -> None:
-        """A reply said how many requests its sender has received."""
-        if number <= self._heard:
+    def heard(self, number: int, first: bool, evidence: tuple[int, int, int] | None) -> None:
+        """A reply came; `first`: the first one to this request, in time or late.
+
+        `evidence` is responder_seq, window and dropped of one that is intact.
+        """
+        self._replies += first
+        if number == self._next and evidence == self._expected:
+            # Nothing has happened but the next request and its reply: nearly always.
+            self._in_order += 1
+            count, window, dropped = evidence
+            self._next = number + 1
+            self._expected = (count + 1, (window << 1 | 1) & _WINDOW, dropped)
             return
-        # 0: it does not count. Fewer than before: it was restarted, and its count says nothing any more.
-        more = (responder_seq - self._counted) % echo.MOST_RESPONDER_SEQ
-        self._known = self._known and responder_seq > 0 and more < echo.MOST_RESPONDER_SEQ // 2
-        self._heard, self._counted = number, self._counted + more
-        if self._lost:
-            self._lost_before += self._lost.take(number)
-        if self._refused:
-            self._refused_before += self._refused.take(number)
+        self._catch_up()
+        if number <= self._last.number:
+            if first:
+                self._settle(number, evidence is not None)
+        else:
+            if evidence and evidence[0] and evidence[1] & 1:
+                self._weigh(Snapshot(number, *evidence))
+            if first and number > self._last.number:
+                self._answered.add(number, number)
+        self._expect()
 
-    @property
-    def forward(self) -> int:
-        """Lost on the way there."""
-        if not self._known or not self._heard:
-            return 0
-        return min(max(self._heard - self._refused_before - self._counted, 0), self._lost_before)
+    def _catch_up(self) -> None:
+        """Take account of the replies in order."""
+        if self._in_order:
+            number, count, window, dropped = self._last
+            steps, self._in_order = self._in_order, 0
+            ones = (1 << min(steps, BITS)) - 1
+            self._settled = (self._settled << steps | ones) & _WINDOW if steps < BITS else _WINDOW
+            window = (window << steps | ones) & _WINDOW if steps < BITS else _WINDOW
+            self._received += steps
+            self._last = Snapshot(number + steps, count + steps, window, dropped)
 
-    @property
-    def backward(self) -> int:
-        """Lost on the way back, or not answered."""
-        return self._lost_before - self.forward if self._known and self._heard else 0
+    def _expect(self) -> None:
+        """What the next reply says if nothing happens; none where something else is under way."""
+        number, count, window, dropped = self._last
+        busy = self._doubted or self._answered or self._refused or self._dropped.pending
+        if busy or self._settled != _WINDOW:
+            self._next = 0
+            return
+        self._next = number + 1
+        self._expected = (count + 1, (window << 1 | 1) & _WINDOW, dropped)
 
-    def _extend_run(self, number: int) -> None:
-        self._run = self._run + 1 if number == self._last_lost + 1 else 1
-        self._last_lost = number
-        self.longest_run = max(self.longest_run, self._run)
+    def unsent(self, number: int) -> None:
+        """A reply to a request that has not been sent: a number was corrupted on the way there.
+
+        What the windows will say of the true one proves nothing.
+        """
+        if len(self._phantoms) < MOST_RUNS:
+            self._phantoms.add(number)
+
+    def split(self, lost: int, late: int, end: int, dropped_here: int) -> Directions:
+        """How `lost` requests divide, `late` of which got a reply after all.
+
+        `end`: from this number on requests still wait for their replies. `dropped_here`: frames that the probe's
+        own receive buffer dropped.
+        """
+        self._catch_up()
+        if self._doubted and self._doubted.number - self._last.number > BITS:
+            self._weigh(self._doubted)  # Nothing will confirm it any more.
+        came, missing = self._open(end)
+        uncovered = self._uncovered.up_to(end - 1) - self._settled_uncovered
+        # Of the requests that came and that no window showed, those without a reply: all together.
+        unseen = self._received - (self._replies - self._answered.up_to(end)) - came
+        if self._consistent and not self._uncovered.forgotten and unseen >= 0:
+            shown = min(unseen, uncovered)
+            came, missing = came + shown, missing + uncovered - shown
+            if self._overtaken:  # The others may be some that came behind the last window that said they had not.
+                missing -= min(unseen - shown, missing)
+        before = min(self._lost_before, self._dropped_before, missing)
+        known = lost - late - self._refusals
+        backward = min(came, known)
+        forward = min(missing - before, known - backward)
+        rest = known - backward - forward
+        responder, rest_responder = _shared(self._dropped.total, forward, rest)
+        here, rest_here = _shared(dropped_here, backward, rest - rest_responder)
+        unconfirmed = min(self._dropped.unconfirmed, forward - responder)
+        return Directions(
+            forward=forward - responder - unconfirmed,
+            backward=backward - here,
+            responder=responder + rest_responder,
+            here=self._refusals + here + rest_here,
+            undetermined=rest - rest_responder - rest_here + unconfirmed,
+        )
+
+    def _settle(self, number: int, intact: bool) -> None:
+        """A request up to the last believed reply's is answered."""
+        behind = self._last.number - number
+        if behind < BITS:
+            bit = 1 << behind
+            self._settled |= bit
+            if intact and not self._last.window & bit:
+                # It was overtaken: it came after the last believed reply was made, which did not count it.
+                self._overtaken = max(self._overtaken, behind)
+                last = self._last
+                self._last = last._replace(received=last.received + 1, window=last.window | bit)
+                self._received += 1
+        elif number in self._missing:
+            self._overtaken = max(self._overtaken, behind)
+            del self._missing[number]
+        elif number in self._came:
+            del self._came[number]
+        elif number in self._uncovered:
+            self._settled_uncovered += 1
+
+    def _weigh(self, reply: Snapshot) -> None:
+        """Believe a reply at once, or when the next one confirms it."""
+        doubted, self._doubted = self._doubted, None
+        last_of_all = doubted is reply and _may_follow(self._last, reply)
+        if last_of_all or _agree(self._last, reply):
+            self._believe(reply)
+        elif not doubted or doubted.number >= reply.number:
+            self._doubted = reply
+        elif _agree(doubted, reply):
+            self._believe(doubted)
+            self._believe(reply)
+        else:
+            if _may_follow(self._last, doubted) and _may_follow(doubted, reply):
+                self._believe(doubted)
+            self._doubted = reply
+
+    def _believe(self, reply: Snapshot) -> None:
+        last, ahead = self._last, reply.number - self._last.number
+        if ahead <= 0:
+            return
+        excess = _excess(last, reply)
+        self._leave(BITS if excess is None else min(ahead, BITS))
+        self._settled = self._settled << ahead & _WINDOW if ahead < BITS else 0
+        if ahead > BITS:
+            self._uncovered.add(last.number + 1, reply.number - BITS)
+        if excess is None:  # It was started anew: of what came before it knows nothing.
+            self._settled |= ~reply.window & _WINDOW | (_WINDOW << ahead & _WINDOW)
+            self._consistent = False
+        else:
+            self._surplus += excess
+            self._consistent = self._consistent and self._surplus >= 0
+            filled = reply.window >> ahead & ~last.window
+            if filled:  # By requests that others had overtaken.
+                self._overtaken = max(self._overtaken, ahead + filled.bit_length() - 1)
+        if not last.number:
+            self._dropped_before, self._lost_before = reply.dropped, max(reply.number - reply.received, 0)
+        self._settle_ahead(reply.number)
+        self._settled |= 1
+        self._received += (reply.received - last.received) % echo.MOST_RESPONDER_SEQ
+        self._dropped.record(reply.dropped)
+        self._last = reply
+
+    def _settle_ahead(self, number: int) -> None:
+        """Requests up to this one were answered or refused before a reply to a later one was believed."""
+        for first, final in self._answered.pop(number) + self._refused.pop(number):
+            covered = max(first, number - BITS + 1)
+            if covered <= final:
+                self._settled |= (1 << final - covered + 1) - 1 << number - final
+            self._settled_uncovered += max(min(final, covered - 1) - first + 1, 0)
+
+    def _leave(self, count: int) -> None:
+        """The oldest so many requests leave the window: remember those without a reply."""
+        window, number = self._last.window, self._last.number
+        unsettled = ~self._settled & _WINDOW & ~(_WINDOW >> count)
+        while unsettled:
+            place = unsettled.bit_length() - 1
+            unsettled ^= 1 << place
+            if number - place in self._phantoms:
+                continue
+            (self._came if window >> place & 1 else self._missing).add(number - place)
+
+    def _open(self, end: int) -> tuple[int, int]:
+        """Requests before `end` without a reply: those that came, and those that did not and will not any more."""
+        last = self._last
+        came, missing = self._came.below(end), self._missing.below(end)
+        for place in range(BITS):
+            number = last.number - place
+            if self._settled >> place & 1 or number >= end or number in self._phantoms:
+                continue
+            if last.window >> place & 1:
+                came += 1
+            elif place > MARGIN * self._overtaken:
+                missing += 1
+        return came, missing
+
+
+def _excess(before: Snapshot, after: Snapshot) -> int | None:
+    """By how much a later reply's count has grown more than the bits that are new in its window tell.
+
+    Less than nothing where the earlier one had counted requests ahead of its own, which had been overtaken. None
+    where the two contradict each other: what had come has not, or the count fell.
+    """
+    ahead = after.number - before.number
+    known = before.window << ahead & _WINDOW if ahead < BITS else 0
+    grown = (after.received - before.received) % echo.MOST_RESPONDER_SEQ
+    return None if known & ~after.window or grown > _HALF else grown - (after.window & ~known).bit_count()
+
+
+def _agree(before: Snapshot, after: Snapshot) -> bool:
+    """Whether the count has grown by the bits that are new, and no number was skipped."""
+    return after.number - before.number <= BITS and _excess(before, after) == 0
+
+
+def _may_follow(before: Snapshot, after: Snapshot) -> bool:
+    """Whether the skipped numbers, and a few that were overtaken, can make up for the difference."""
+    excess, room = _excess(before, after), max(after.number - before.number - BITS, 0)
+    return excess is not None and -BITS <= excess <= room + BITS
+
+
+def _shared(dropped: int, likely: int, possible: int) -> tuple[int, int]:
+    """How many of the losses that a host's drops explain first, and of the others, they do explain."""
+    first = min(dropped, likely)
+    return first, min(dropped - first, possible)

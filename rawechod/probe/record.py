@@ -8,7 +8,7 @@ from typing import Any
 
 from rawechod.probe.codec import Seen
 from rawechod.probe.events import Responder, Summary
-from rawechod.probe.losses import Losses
+from rawechod.probe.losses import Directions, Losses
 from rawechod.probe.session import MOST_RESPONDERS, Match, Verdict
 from rawechod.probe.statistics import Moments, RttStatistics
 from rawechod.probe.timing import Timing
@@ -104,6 +104,9 @@ class Record:
     _forward: Moments = field(default_factory=Moments)
     _backward: Moments = field(default_factory=Moments)
     _losses: Losses = field(default_factory=Losses)
+    _longest_run: int = 0
+    _run: int = 0
+    _last_lost: int = 0
     _authenticators: set[bytes] = field(default_factory=set)
     _responders: dict[bytes, _Tally] = field(default_factory=dict)
     _others: _Tally = field(default_factory=_Tally)
@@ -112,15 +115,18 @@ class Record:
     def lose(self, number: int, error: str = "") -> None:
         """A request timed out, or was refused by the kernel with an errno of this name."""
         self.lost += 1
+        self._run = self._run + 1 if number == self._last_lost + 1 else 1
+        self._last_lost = number
+        self._longest_run = max(self._longest_run, self._run)
         if error:
             self.send_errors[error] += 1
             self._losses.refused(number)
-        else:
-            self._losses.lost(number)
 
     def arrived(self, seen: Seen, match: Match, timing: Timing) -> None:
         """A reply that found its request."""
-        self._losses.heard(match.number, seen.responder_seq)
+        first = match.first or match.verdict is Verdict.LATE
+        evidence = (seen.responder_seq, seen.window, seen.dropped) if seen.corrupted_at is None else None
+        self._losses.heard(match.number, first, evidence)
         tally = self._responders.get(seen.src) or self._new_tally(seen.src)
         tally.count(match, seen)
         if match.first:
@@ -196,18 +202,21 @@ class Record:
         }
 
     def _loss_details(self, sent: int, now: int) -> dict[str, Any]:
-        losses, group = self._losses, ethernet.is_group(self.subject.target)
+        group = ethernet.is_group(self.subject.target)
         interval = self.subject.interval or (now - self.started_at) / max(sent, 1)
-        forward, backward = (0, 0) if group else (losses.forward, losses.backward)
-        here, late = self.send_errors.total(), self.counts()["late"]
+        late, refused = min(self.counts()["late"], self.lost), self.send_errors.total()
+        split = Directions(0, 0, 0, refused, max(self.lost - late - refused, 0))
+        if not group:
+            split = self._losses.split(self.lost, late, sent + 1, 0)
         return {
-            "lost_forward": forward,
-            "lost_backward": backward,
-            "lost_here": here,
-            "lost_undetermined": max(self.lost - forward - backward - here - late, 0),
+            "lost_forward": split.forward,
+            "lost_backward": split.backward,
+            "lost_responder": split.responder,
+            "lost_here": split.here,
+            "lost_undetermined": split.undetermined,
             "achieved_interval_ns": round((now - self.started_at) / sent) if sent > 1 else None,
-            "longest_loss_run": losses.longest_run,
-            "outage_s": round(losses.longest_run * interval / 1e9, 6),
+            "longest_loss_run": self._longest_run,
+            "outage_s": round(self._longest_run * interval / 1e9, 6),
         }
 
     def _timestamps(self) -> str:
