@@ -7,7 +7,9 @@ generated from them.
 from __future__ import annotations
 
 import errno
+import json
 import os
+import re
 import stat
 import tomllib
 from typing import Annotated, Any, Literal
@@ -30,8 +32,18 @@ from rawechod.wire import ethernet
 DEFAULT_PATH = "/etc/rawecho/config.toml"
 SMALLEST_INTERVAL = 10 * UNITS["us"]
 LARGEST_FRAME = 65_535 + ethernet.HEADER_LENGTH
-LONGEST_FILE = 16 << 20
-"""Octets."""
+LONGEST_FILE = 1 << 20
+"""Octets; of which a configuration with everything at its bounds takes half."""
+DEEPEST_KEY = 16
+"""Parts of a dotted key: what the parser takes in time and memory grows with their square."""
+MOST_LISTENERS = 512
+MOST_HOSTS = 10_000
+MOST_NAMES = 64
+"""Operators: each is looked up."""
+LONGEST_NAME = 64
+MOST_SOURCES = 4096
+LARGEST_SHOWN = 768 << 10
+"""Octets of JSON: GetConfig's reply is one message, which has a bound of its own."""
 
 
 def _duration(value: object) -> object:
@@ -58,8 +70,11 @@ def _host(name: str) -> str:
     """A name that finds its way through a command line and is nobody else's there."""
     if name in ethernet.GROUPS:
         raise ValueError("a group address has that name")
-    if not name.isprintable() or not name or " " in name or name.startswith("-"):
-        raise ValueError("a name is not empty, has no space and does not begin with a hyphen")
+    if not name.isprintable() or not 0 < len(name) <= LONGEST_NAME or " " in name or name.startswith("-"):
+        raise ValueError(
+            f"a name is not empty, has no space and at most {LONGEST_NAME} characters and does not begin with a "
+            "hyphen"
+        )
     try:
         ethernet.parse_mac(name)
     except ValueError:
@@ -106,7 +121,7 @@ class Table(BaseModel):
 
 
 class Echo(Table):
-    """A listener: answers echo requests on one interface. Write one `[[echo]]` table a listener."""
+    """A listener: answers echo requests on one interface. Write one `[[echo]]` table a listener, at most 512."""
 
     interface: Interface = Field(
         "lo", description="Where to answer. The default works on every machine and reaches nobody else."
@@ -162,7 +177,7 @@ class Echo(Table):
     rate_limit: Rate = Field(100_000, description="Most answers a second, 0 = no limit.")
     peer_rate_limit: Rate = Field(20_000, description="Most answers a second to one source MAC, 0 = no limit.")
     allow: list[Annotated[Mac, AfterValidator(_source)]] = Field(
-        [], description="Source MACs that are answered; empty = any."
+        [], max_length=MOST_SOURCES, description="Source MACs that are answered, at most 4096; empty = any."
     )
 
 
@@ -179,7 +194,9 @@ class Probe(Table):
         None, description="Default: the listener's, or ETH_P_802_EX1 where that is ETH_P_ALL."
     )
     interfaces: list[Interface] = Field(
-        [], description="Further interfaces that operators may probe from, beside the listeners'."
+        [],
+        max_length=MOST_LISTENERS,
+        description="Further interfaces that operators may probe from, beside the listeners'; at most 512.",
     )
     count: Count = Field(10, description="Requests, 0 = until interrupted.")
     interval: Interval = Field(UNITS["s"], description="Time between two requests.")
@@ -190,8 +207,10 @@ class Probe(Table):
 class Control(Table):
     """Who may do what on the control socket. Reading is for everybody."""
 
-    operators: list[Annotated[str, Field(min_length=1)]] = Field(
-        ["root", "@rawecho"], description="Users, and @groups, that may probe, arm and reload."
+    operators: list[Annotated[str, Field(min_length=1, max_length=256)]] = Field(
+        ["root", "@rawecho"],
+        max_length=MOST_NAMES,
+        description="Users, and @groups, that may probe, arm and reload; at most 64.",
     )
 
 
@@ -206,12 +225,14 @@ class Log(Table):
 class Config(Table):
     """The whole file."""
 
-    echo: list[Echo] = Field(default_factory=lambda: [Echo()])
+    echo: list[Echo] = Field(default_factory=lambda: [Echo()], max_length=MOST_LISTENERS)
     probe: Probe = Field(default_factory=Probe)
     control: Control = Field(default_factory=Control)
     log: Log = Field(default_factory=Log)
     hosts: dict[Host, Annotated[Mac, AfterValidator(_source)]] = Field(
-        {}, description="Names for MACs, to probe by; before those of /etc/ethers."
+        {},
+        max_length=MOST_HOSTS,
+        description="Names for MACs, to probe by, at most 10000; before those of /etc/ethers.",
     )
 
 
@@ -219,16 +240,20 @@ TABLES: dict[str, type[Table]] = {"echo": Echo, "probe": Probe, "control": Contr
 
 
 def load(path: str) -> Config:
-    """Read a file; raises ConfigError with all its problems."""
+    """Read a file; raises ConfigError with all its problems.
+
+    Whatever the file has in it, that takes no more than seconds and some ten megabytes.
+    """
     try:
         text = _read(path).decode()
+        _check_depth(text)
         data = tomllib.loads(text)
     except OSError as error:
         raise ConfigError(path, [Problem("", f"can't be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
         raise ConfigError(path, [Problem("", f"is no UTF-8 text (octet {error.start})")]) from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(path, [Problem("", f"is no TOML: {error}")]) from error
+    except (ValueError, RecursionError) as error:  # ValueError: tomllib's own, and that of a number's many digits
+        raise ConfigError(path, [Problem("", f"is no TOML: {config_problems.sentence(error)}")]) from error
     return parse(data, path)
 
 
@@ -243,11 +268,28 @@ def _read(path: str) -> bytes:
     return octets
 
 
+_STRING_OR_COMMENT = re.compile(
+    r'"""(?:[^"\\]|\\.|"(?!""))*+(?:"{3,5})?'
+    r"|'''(?:[^']|'(?!''))*+(?:'{3,5})?"
+    r'|"(?:[^"\\\n]|\\.)*+"?|'
+    r"'[^'\n]*+'?|#[^\n]*+",
+    re.DOTALL,
+)
+"""As TOML has them; each matches where its end is missing, too, so that nothing is looked at twice."""
+
+
+def _check_depth(text: str) -> None:
+    """Raises ValueError where a key has too many parts."""
+    bare = _STRING_OR_COMMENT.sub("s", text)
+    if any(part.count(".") >= DEEPEST_KEY for part in re.split(r"[=,{}\[\]\n]", bare)):
+        raise ValueError(f"a dotted key has more than {DEEPEST_KEY} parts")
+
+
 def parse(data: dict[str, Any], source: str) -> Config:
     """Validate tables that came from `source`; raises ConfigError with all their problems."""
     if isinstance(data.get("echo"), dict):
         data = data | {"echo": [data["echo"]]}
-    problems = config_problems.across_listeners(data)
+    problems = config_problems.across_listeners(data, MOST_LISTENERS)
     try:
         config = Config.model_validate(data)
     except ValidationError as error:
@@ -255,9 +297,18 @@ def parse(data: dict[str, Any], source: str) -> Config:
         problems = config_problems.from_pydantic(error, data, known) + problems
     if problems:
         raise ConfigError(source, problems)
+    shown = len(json.dumps(dump(config)))
+    if shown > LARGEST_SHOWN:
+        sentence = f"is too long: {shown} octets as JSON, of which {LARGEST_SHOWN} can be shown"
+        raise ConfigError(source, [Problem("", sentence)])
     return config
 
 
 def dump(config: Config) -> dict[str, Any]:
     """The configuration as JSON's types, every key there."""
     return config.model_dump(mode="json")
+
+
+def given(config: Config) -> dict[str, Any]:
+    """What the file has, as JSON's types: `parse` makes the same of it."""
+    return config.model_dump(mode="json", exclude_unset=True)

@@ -5,12 +5,19 @@ from __future__ import annotations
 import difflib
 import json
 from dataclasses import dataclass
+from datetime import date, time
 from typing import Any
 
 from pydantic import ValidationError
 
 from rawechod.durations import format_duration
 from rawechod.errors import OutsideError
+
+MOST_TOLD = 30
+"""Problems: who reads them mends a file."""
+LONGEST_TOLD = 60
+"""Characters of a key or value."""
+LONGEST_SENTENCE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +32,25 @@ class Problem:
 
 
 class ConfigError(OutsideError):
-    """A configuration that can't be used; `str()` has a line a problem."""
+    """A configuration that can't be used; `str()` has a line a problem, up to MOST_TOLD of them."""
 
     def __init__(self, path: str, problems: list[Problem]) -> None:
+        more = len(problems) - MOST_TOLD
+        problems = problems[:MOST_TOLD] + ([Problem("", f"{more} problems more")] if more > 0 else [])
         super().__init__("\n".join(f"{path}: {problem}" for problem in problems))
         self.path = path
         self.problems = problems
 
 
 def from_pydantic(error: ValidationError, data: dict[str, Any], known: dict[str, list[str]]) -> list[Problem]:
-    """A problem for each of pydantic's with `data`; `known` has the keys of each table."""
-    details = (detail | {"input": _found(data, detail["loc"], detail["input"])} for detail in error.errors())
-    return [_problem(dict(detail), known) for detail in details]
+    """A problem for each of pydantic's with `data`; `known` has the keys of each table.
+
+    Beyond those that are told they are counted alone: a sentence may take a millisecond.
+    """
+    details = error.errors(include_url=False)
+    told = (detail | {"input": _found(data, detail["loc"], detail["input"])} for detail in details[:MOST_TOLD])
+    problems = [_problem(dict(detail), known) for detail in told]
+    return problems + [Problem(_key(detail["loc"]), "") for detail in details[MOST_TOLD:]]
 
 
 def _found(data: Any, location: tuple[str | int, ...], otherwise: object) -> object:
@@ -49,18 +63,21 @@ def _found(data: Any, location: tuple[str | int, ...], otherwise: object) -> obj
     return data
 
 
-def across_listeners(data: dict[str, Any]) -> list[Problem]:
-    """What is wrong with the listeners together; looks at unvalidated tables, so that it can be told at once."""
+def across_listeners(data: dict[str, Any], most: int) -> list[Problem]:
+    """What is wrong with the listeners together, as many as there may be.
+
+    Looks at unvalidated tables, so that it can be told at once.
+    """
     tables = data.get("echo", [])
     if not isinstance(tables, list):
         return []
     problems: list[Problem] = []
     seen: list[tuple[int, str, str]] = []
-    for index, table in enumerate(tables):
+    for index, table in enumerate(tables[:most]):
         if not isinstance(table, dict):
             continue
-        interface = str(table.get("interface", "lo"))
-        ethertype = str(table.get("ethertype", "ETH_P_ALL"))
+        interface = _word(table.get("interface", "lo"))
+        ethertype = _word(table.get("ethertype", "ETH_P_ALL"))
         problems += _mode_problems(table, f"echo[{index}]", interface, ethertype)
         problems += [
             Problem(
@@ -92,13 +109,17 @@ def _problem(detail: dict[str, Any], known: dict[str, list[str]]) -> Problem:
     location = detail["loc"]
     if location[-1:] == ("[key]",):
         location = location[:-2]  # What is wrong is the key itself: it is the value found.
-    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+    key = _key(location)
     if detail["type"] == "extra_forbidden":
         return Problem(key, _unknown_key(location, known))
     found = _show(detail["input"])
     if detail["type"] == "value_error":
-        return Problem(key, f"found {found}: {detail['ctx']['error']}")
+        return Problem(key, f"found {found}: {_cut(str(detail['ctx']['error']), LONGEST_SENTENCE)}")
     return Problem(key, f"found {found}; allowed: {_allowed(detail)}")
+
+
+def _key(location: tuple[str | int, ...]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{_word(part)}" for part in location).lstrip(".")
 
 
 def _unknown_key(location: tuple[str | int, ...], known: dict[str, list[str]]) -> str:
@@ -143,9 +164,26 @@ def _show(value: object) -> str:
     if isinstance(value, bytes):
         return value.hex(":")
     try:
-        text = json.dumps(value, ensure_ascii=False)
-    except (TypeError, ValueError):
-        text = str(value)
+        text = str(value) if isinstance(value, date | time) else json.dumps(value, ensure_ascii=False, default=str)
+    except ValueError:
+        text = "a number of thousands of digits"
     except RecursionError:
         text = "something nested too deeply"
-    return text if len(text) <= 60 else text[:57] + "..."
+    return _cut(text)
+
+
+def _word(value: object) -> str:
+    """A name as it is, where it can be shown."""
+    return _cut(value) if isinstance(value, str) and value.isprintable() else _show(value)
+
+
+def _cut(text: str, longest: int = LONGEST_TOLD) -> str:
+    return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
+def sentence(error: ValueError | RecursionError) -> str:
+    """What a parser of TOML complains of, short and in one line."""
+    text = str(error)
+    if "int_max_str_digits" in text or "integer string conversion" in text:
+        text = "a number of thousands of digits"
+    return _cut(text if text.isprintable() else ascii(text), LONGEST_SENTENCE)

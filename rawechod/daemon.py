@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from rawechod import __version__, config, events, journal, systemd
+from rawechod import __version__, events, journal, systemd
 from rawechod.config import Config, Control, Echo
 from rawechod.config_problems import ConfigError, Problem
 from rawechod.control.authorize import Operators, resolve
@@ -14,11 +14,12 @@ from rawechod.control.methods import Methods
 from rawechod.control.server import Server
 from rawechod.echo.listener import Listener, ListenerStatus
 from rawechod.echo.tracing import Tracer
-from rawechod.errors import RawechoError
 from rawechod.link import LinkMonitor
+from rawechod.loading import Loaded
 from rawechod.packet.socket import open_unbound
 from rawechod.probe.prober import Prober
 from rawechod.reactor import Reactor
+from rawechod.reload import Done, Reload
 
 
 class Daemon:
@@ -30,11 +31,12 @@ class Daemon:
         open_unbound().close()
         # First of all: of two daemons that are started the second one must not answer, not even for a moment.
         self._endpoint = None if passed else Endpoint(control_path)
-        self._config, self._source, self._reloadable = configuration, source, reloadable
+        self._config, self._source = configuration, source
         self._reactor = Reactor()
+        self._reload = Reload(self._reactor, source, self._put_in_force) if reloadable else None
         journal.tell_in_time(self._reactor.call_at)
         self._started = self._reactor.now()
-        self._operators = self._resolve(configuration)
+        self._operators = _told(resolve(configuration.control.operators))
         self._links = LinkMonitor(self._links_changed)
         self.tracer = Tracer(self._reactor.now)
         self._listeners = self._reconciled(configuration)
@@ -89,51 +91,33 @@ class Daemon:
         """Those that are to be armed before they answer."""
         return [listener for listener in self._listeners if listener.arming.needed]
 
-    def reload(self) -> None:
-        """Take the file's new content; raises ConfigError or PrivilegeError and keeps the old one."""
-        systemd.reloading()
-        try:
-            self._take(self._read_again())
-        except RawechoError as error:
-            journal.emit(events.RELOAD_REFUSED, problem=str(error), config=self._source)
-            first, *more = str(error).splitlines()
-            rest = f" (and {len(more)} more)" if more else ""
-            systemd.ready(f"old configuration kept: {first}{rest}")
-            raise
-        journal.emit(events.RELOADED, config=self._source)
-        systemd.ready(self._status_line())
-
-    def _read_again(self) -> Config:
-        if not self._reloadable:
+    def reload(self, done: Done) -> None:
+        """Put the file's new content in force and call back; where that fails the old one stays."""
+        if self._reload:
+            self._reload.request(done)
+        else:
             problem = Problem("", "there is no file to reload: started with --interface")
-            raise ConfigError(self._source, [problem])
-        return config.load(self._source)
+            done(ConfigError(self._source, [problem]))
 
-    def _take(self, new: Config) -> None:
+    def _put_in_force(self, new: Loaded) -> None:
         open_unbound().close()  # From here on nothing refuses.
-        listeners = self._reconciled(new)
+        listeners = self._reconciled(new.config)
         for listener in self._listeners:
             if listener in listeners:
                 listener.retry()
             else:
                 listener.close()  # First, for an interface takes one XDP program.
-        self._listeners, self._config, self.prober.config = listeners, new, new
+        self._listeners, self._config, self.prober.config = listeners, new.config, new.config
         self.tracer.follow(listeners)
         self._follow_links()
-        journal.start(new.log.level)
-        self._operators = self._resolve(new)
+        journal.start(new.config.log.level)
+        self._operators = _told(new.operators)
+        systemd.ready(self._status_line())
 
     def _reconciled(self, new: Config) -> list[Listener]:
         """A listener for each table; those whose table did not change go on, with their counters."""
         kept = {_key(listener.settings): listener for listener in getattr(self, "_listeners", [])}
         return [kept.get(_key(settings)) or Listener(self._reactor, settings) for settings in new.echo]
-
-    def _resolve(self, configuration: Config) -> Operators:
-        operators = resolve(configuration.control.operators)
-        # Those of the default need not exist: nobody asked for them.
-        for name in set(operators.unknown) - set(Control().operators):
-            journal.emit(events.UNKNOWN_OPERATOR, operator=name)
-        return operators
 
     def _follow_links(self) -> None:
         for listener in self._listeners:
@@ -159,14 +143,8 @@ class Daemon:
     def _watch_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._reactor.on_signal(number, lambda number=number: self._end(number))  # type: ignore[misc]
-        self._reactor.on_signal(signal.SIGHUP, self._hang_up)
-
-    def _hang_up(self) -> None:
-        """SIGHUP: reload; its outcome is in the journal and in STATUS."""
-        try:
-            self.reload()
-        except RawechoError:
-            pass  # Told already.
+        # Its outcome is in the journal and in STATUS.
+        self._reactor.on_signal(signal.SIGHUP, lambda: self.reload(lambda _error: None))
 
     def _end(self, number: signal.Signals) -> None:
         journal.emit(events.STOPPING, signal=number.name)
@@ -175,6 +153,8 @@ class Daemon:
         self._reactor.stop()
 
     def _close(self) -> None:
+        if self._reload:
+            self._reload.close()
         for listener in self._listeners:
             listener.close()
         self._server.close()
@@ -182,6 +162,14 @@ class Daemon:
             self._endpoint.close()
         self._links.close()
         self._reactor.close()
+
+
+def _told(operators: Operators) -> Operators:
+    """Who may act, after a word in the journal on those whom nobody knows."""
+    # Those of the default need not exist: nobody asked for them.
+    for name in set(operators.unknown) - set(Control().operators):
+        journal.emit(events.UNKNOWN_OPERATOR, operator=name)
+    return operators
 
 
 def _key(settings: Echo) -> str:

@@ -210,6 +210,9 @@ class Connection:
 
     def _hang_up(self, exchange: Exchange, gone: bool) -> None:
         """The client will send no more: what streams ends; its last reply and those to further calls follow."""
+        if gone and not exchange.on_hang_up:
+            self.close()  # Nobody is there to read what it waits for.
+            return
         if gone:
             self._closing = True
             self._calls.clear()

@@ -11,7 +11,6 @@ from pydantic import BaseModel, ValidationError
 
 from rawechod import __version__, config_problems, events, journal
 from rawechod.config import Config, Table, dump
-from rawechod.config_problems import ConfigError
 from rawechod.control.arming import ArmParameters, DisarmParameters, arm, disarm
 from rawechod.control.authorize import Operators
 from rawechod.control.connection import Exchange
@@ -23,7 +22,7 @@ from rawechod.control.varlink import INTERFACE, SERVICE, CallError, Parameters
 from rawechod.control.watching import MOST_TOLD, Watching, WatchParameters
 from rawechod.echo.listener import Listener, ListenerStatus
 from rawechod.echo.tracing import Tracer
-from rawechod.errors import PrivilegeError
+from rawechod.errors import RawechoError
 from rawechod.probe.prober import Prober
 from rawechod.reactor import Reactor
 
@@ -60,8 +59,8 @@ class Daemon(Protocol):
     def pid(self) -> int:
         """The process."""
 
-    def reload(self) -> None:
-        """Read the file again; raises ConfigError, leaving everything as it was."""
+    def reload(self, done: Callable[[Exception | None], None]) -> None:
+        """Read the file again and call back, with an error where everything stays as it was."""
 
 
 class NoParameters(Table):
@@ -186,13 +185,16 @@ class Methods:
 
     def reload(self, exchange: Exchange, _: NoParameters) -> None:
         """Read the configuration again."""
-        try:
-            self._daemon.reload()
-        except ConfigError as error:
-            raise CallError("InvalidConfig", problems=str(error).splitlines()) from error
-        except PrivilegeError as error:
-            raise CallError("InvalidConfig", problems=[str(error)]) from error
-        exchange.reply({"config": self._daemon.config_path()})
+
+        def done(error: Exception | None) -> None:
+            if error is None:
+                exchange.reply({"config": self._daemon.config_path()})
+            elif isinstance(error, RawechoError):
+                exchange.fail(CallError("InvalidConfig", problems=str(error).splitlines()))
+            else:
+                exchange.fail(CallError("InternalError"))
+
+        self._daemon.reload(done)
 
     def probe(self, exchange: Exchange, parameters: ProbeParameters) -> None:
         """Start a probe; its events and its summary follow."""

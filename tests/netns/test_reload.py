@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +16,8 @@ from tests.netns.frames import EX1, EX2, PAE
 from tests.netns.test_link import ask
 from tests.netns.test_probe import assert_clean
 
+MANY_DIGITS = f"[probe]\ncount = 0x{'F' * 6000}\n"
+"""What Python does not write as a decimal number."""
 BAD = 'interface = "eth1"\n[[echo]]\nethertype = "ETH_P_PEA"\n[probe]\ncount = "many"\n'
 
 
@@ -125,3 +130,99 @@ def test_probe_settings_follow(two_hosts: tuple[Host, Host], daemon: StartDaemon
     summary = prober.probe()
     assert_clean(summary, 4)
     assert summary["ethertype"] == "ETH_P_PAE"
+
+
+def test_number_of_many_digits(two_hosts: tuple[Host, Host], ours: Daemon) -> None:
+    """It is refused as any wrong value; the service is not reloading for ever, and takes the next file."""
+    assert ours.reload(MANY_DIGITS).returncode == 5
+    assert ours.notify.lines.count("RELOADING=1") == ours.notify.lines.count("READY=1") - 1 == 2
+    ours.signal(signal.SIGHUP)
+    wait_for(lambda: ours.notify.lines.count("READY=1") == 4, "the end of the second reload")
+    assert ask(two_hosts[0]) == MAC_B
+    assert ours.reload(table(ethertype="ETH_P_ALL")).returncode == 0
+    assert "a number of thousands of digits" in ours.stderr
+
+
+class Directory:
+    """The system's groups, as a daemon in a namespace of its own sees them, while nobody answers."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._fifo = daemon.directory / "group"
+        os.mkfifo(self._fifo)
+        self._mount("mount", "--bind", str(self._fifo), "/etc/group")
+
+    def _mount(self, *command: str) -> None:
+        subprocess.run(["nsenter", f"--target={self._daemon.process.pid}", "--mount", *command], check=True)
+
+    def reader(self) -> int:
+        """The process that looks something up, once it is there."""
+        path = Path(f"/proc/{self._daemon.process.pid}/task/{self._daemon.process.pid}/children")
+        return int(wait_for(lambda: path.read_text().strip(), "the daemon's child", timeout=30))
+
+    def answer(self) -> None:
+        """From now on; who waits goes on waiting."""
+        self._mount("umount", "/etc/group")
+
+
+@pytest.fixture
+def directory(ours: Daemon) -> Directory:
+    """It hangs from the start."""
+    return Directory(ours)
+
+
+def reloading(ours: Daemon, config: str) -> subprocess.Popen[str]:
+    """A caller that waits for the outcome of a reload which has begun."""
+    before = ours.notify.lines.count("RELOADING=1")
+    ours.config.write_text(config)
+    caller = ours.ctl_popen("reload")
+    wait_for(lambda: ours.notify.lines.count("RELOADING=1") > before, "the reload", timeout=30)
+    return caller
+
+
+def test_directory_that_does_not_answer(two_hosts: tuple[Host, Host], ours: Daemon, directory: Directory) -> None:
+    """Frames and calls are answered all the time, and the reload fails with a sentence after a while."""
+    with reloading(ours, table() + '[control]\noperators = ["@wheel"]\n') as caller:
+        directory.reader()
+        assert ask(two_hosts[0]) == MAC_B
+        assert len(ours.status()["listeners"]) == 2
+        assert caller.poll() is None
+        _, stderr = caller.communicate(timeout=60)
+    assert caller.returncode == 5
+    assert "it took longer than 15 s to read it and to look its operators up" in stderr
+    assert ours.notify.lines.count("READY=1") == 3
+    directory.answer()
+    assert ours.reload(table()).returncode == 0
+
+
+def test_who_asks_meanwhile_gets_the_next_reload(ours: Daemon, directory: Directory) -> None:
+    """The first one fails, for its child is killed; the second reads the file as it is by then."""
+    before = _descriptors(ours)
+    with reloading(ours, table("eth5")) as first:
+        child = directory.reader()
+        second = ours.ctl_popen("reload")
+        wait_for(lambda: _descriptors(ours) == before + 3, "two connections, and the pipe to the child")
+        ours.config.write_text(table(rate_limit=7))
+        directory.answer()
+        os.kill(child, signal.SIGKILL)
+        with second:
+            assert (first.wait(60), second.wait(60)) == (5, 0)
+    assert "the process that reads it failed" in ours.stderr
+    assert ours.objects("config")[0]["config"]["echo"][0]["rate_limit"] == 7
+
+
+def test_caller_that_does_not_wait(ours: Daemon, directory: Directory) -> None:
+    """Its connection is closed at once, and the reload goes on."""
+    before = _descriptors(ours)
+    with reloading(ours, table("eth5")) as caller:
+        child = directory.reader()
+        caller.kill()
+    # What is left is the pipe to the child.
+    wait_for(lambda: _descriptors(ours) == before + 1, "the connection's end")
+    os.kill(child, signal.SIGKILL)
+    wait_for(lambda: ours.notify.lines.count("READY=1") == 3, "the end of the reload")
+
+
+def _descriptors(ours: Daemon) -> int:
+    """Open ones of the daemon's, its callers' connections among them."""
+    return len(list(Path(f"/proc/{ours.process.pid}/fd").iterdir()))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from rawechod import config
 from rawechod.config import Config
 from rawechod.config_problems import ConfigError
+from rawechod.control.varlink import MESSAGE_LIMIT, encode_reply
 from rawechod.durations import LONGEST, format_duration
 
 SECOND = 10**9
@@ -124,11 +125,17 @@ def test_loading_a_file(tmp_path: Path) -> None:
     )
 
 
+DEEP = "is no TOML: a dotted key has more than 16 parts"
 BROKEN = {
     "no TOML": (b'[echo\ninterface = "lo"', "is no TOML: Expected ']'"),
     "a key twice": (b"[probe]\ncount = 1\ncount = 2\n", "is no TOML: Cannot overwrite a value (at line 3"),
     "no UTF-8": (b"[log]\nlevel = '\xff'\n", "is no UTF-8 text (octet 15)"),
     "nested without an end": (b"x = " + b"[" * 100_000, "is no TOML: "),
+    "a number of many digits": (b"[probe]\ncount = " + b"9" * 5000, "is no TOML: a number of thousands of digits"),
+    "a long word": (b"[probe]\ncount = " + b"x" * 500_000, "is no TOML: "),
+    "a deep key": (b'x = """\n""""\na' + b" . a" * 200_000 + b" = 1", DEEP),
+    "a deep table": (b"[" + b"a." * 16 + b"a]\n", DEEP),
+    "a deep key inside": (b"x = {y = 'z'," + b"'a'." * 100_000 + b"a = 1}", DEEP),
 }
 
 
@@ -155,6 +162,40 @@ def test_pipe(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ConfigError, match="can't be read: it is no regular file"):
         config.load(str(tmp_path / "pipe"))
+
+
+def test_dots_that_part_no_key(tmp_path: Path) -> None:
+    """In texts and comments there may be any number of them."""
+    path, dots, three = tmp_path / "config.toml", "." * 100, "'" * 3
+    texts = [f'"{dots}"', f"'{dots}'", f'"\\"{dots}"', f"{three}\n'{dots}{three}", f'"""{dots}\n"\\"{dots}"""']
+    path.write_text(f"[control]  # {dots}\noperators = [{', '.join(texts)}]\n")
+    assert len(config.load(str(path)).control.operators) == len(texts)
+
+
+def test_what_loads_can_be_shown(tmp_path: Path) -> None:
+    """At its bounds it fits into the control socket's longest message as JSON; above that it is refused."""
+    path = tmp_path / "config.toml"
+    hosts = "".join(f'host{i} = "02:00:00:00:00:0b"\n' for i in range(config.MOST_HOSTS))
+    tables = "".join(f'[[echo]]\ninterface = "eth{i}"\n' for i in range(config.MOST_LISTENERS))
+    path.write_text(f"{tables}[hosts]\n{hosts}")
+    loaded = config.load(str(path))
+    assert len(encode_reply({"path": str(path), "config": config.dump(loaded)})) < MESSAGE_LIMIT
+    path.write_text("[hosts]\n" + "".join(f'"{i}{"ä" * 60}" = "2-0-0-0-0-b"\n' for i in range(5000)))
+    with pytest.raises(ConfigError, match=r"is too long: \d+ octets as JSON"):
+        config.load(str(path))
+
+
+def test_what_a_file_gives(tmp_path: Path) -> None:
+    """Its keys alone, which mean the same when they are read again."""
+    path = tmp_path / "config.toml"
+    path.write_text('[echo]\ninterface = "eth1"\nallow = ["02:00:00:00:00:0b"]\n[probe]\ninterval = "20ms"\n')
+    loaded = config.load(str(path))
+    given = config.given(loaded)
+    assert given == {
+        "echo": [{"interface": "eth1", "allow": ["02:00:00:00:00:0b"]}],
+        "probe": {"interval": "20ms"},
+    }
+    assert config.parse(given, str(path)) == loaded
 
 
 def test_file_without_an_end(tmp_path: Path) -> None:

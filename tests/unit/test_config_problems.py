@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from typing import Any
 
 import pytest
 
 from rawechod import config
-from rawechod.config_problems import ConfigError
+from rawechod.config_problems import MOST_TOLD, ConfigError
 
 MAC = "02:00:00:00:00:0b"
 WORDS = {
@@ -67,6 +68,9 @@ BAD: list[tuple[str, str, Any, str]] = [
     ("control", "operators", "root", 'found "root"; allowed: a list'),
     ("log", "level", "INFO", f'found "INFO"; {WORDS["levels"]}'),
 ]
+
+
+HUGE = 1 << 20_000
 
 
 def problems(**tables: Any) -> list[str]:
@@ -130,6 +134,41 @@ UNKNOWN = [
 def test_unknown(tables: dict[str, Any], problem: str) -> None:
     """The nearest known name, or all of them."""
     assert problems(**tables) == [problem]
+
+
+def test_more_than_anybody_reads() -> None:
+    """Of 60,000 unknown keys some are told, each in a short line, and how many more there are."""
+    found = problems(**{"k" * 100 + str(number): 1 for number in range(60_000)}, echo={"mod": 1})
+    assert len(found) == MOST_TOLD + 1
+    assert found[-1] == f"{60_001 - MOST_TOLD} problems more"
+    assert max(map(len, found)) < 200
+
+
+def test_more_listeners_than_there_may_be() -> None:
+    """One line says so; overlaps are looked for among so many alone."""
+    (found,) = problems(echo=[{"interface": f"eth{number}"} for number in range(100_000)])
+    assert found.startswith("echo: found [")
+    assert found.endswith("allowed: at most 512 of them")
+
+
+UNSHOWABLE = [
+    ("probe", "count", HUGE),
+    ("probe", "interval", HUGE),
+    ("echo", "interface", HUGE),
+    ("echo", "allow", [HUGE, datetime.date(2026, 1, 1)]),
+    ("echo", "interface", "x" * 1_000_000),
+    ("probe", "interval", "x" * 1_000_000),
+    ("probe", "target", "x" * 1_000_000),
+    ("log", "\x1b[31m", 1),
+]
+
+
+@pytest.mark.parametrize(("table", "key", "value"), UNSHOWABLE, ids=range(len(UNSHOWABLE)))
+def test_values_that_can_not_be_shown(table: str, key: str, value: Any) -> None:
+    """Digits by the thousand, texts by the million, and control characters: a short line all the same."""
+    for found in problems(**{table: {key: value}}):
+        assert len(found) < 500
+        assert found.isprintable()
 
 
 NO_TABLES = [
