@@ -32,11 +32,11 @@ BAD: dict[str, list[bytes]] = {
     "too_short": [
         header(),
         header() + b"\x52",
-        header() + Pdu().octets()[:39],
-        header(tags=(Tag(7),)) + Pdu().octets()[:39],
+        header() + Pdu().octets()[:45],
+        header(tags=(Tag(7),)) + Pdu().octets()[:45],
     ],
     "bad_magic": [header() + PADDING, request(pdu=Pdu(magic=0x4552)), header() + b"HELLO".ljust(46)],
-    "bad_version": [request(pdu=Pdu(version=version)) for version in (0, 2, 255)],
+    "bad_version": [request(pdu=Pdu(version=version)) for version in (0, 1, 3, 255)],
     "bad_op": [request(pdu=Pdu(op=op)) for op in (0, 3, 255)],
     "reply": [request(pdu=Pdu(op=REPLY)), request(dst=BROADCAST, pdu=Pdu(op=REPLY))],
     "own_frame": [request(src=MAC_B), request(dst=BROADCAST, src=MAC_B), request(src=MAC_B, tags=(Tag(9),))],
@@ -46,7 +46,7 @@ BAD: dict[str, list[bytes]] = {
 # What a listener for ETH_P_PAE drops beside it.
 BAD_EAPOL: dict[str, list[bytes]] = {
     "too_short": [header(ethertype=PAE) + b"\x03\xec\x00", header(ethertype=PAE) + eapol(b"RE")],
-    "bad_length": [header(ethertype=PAE) + eapol(Pdu().octets(), length=length) for length in (41, 0xFFFF)],
+    "bad_length": [header(ethertype=PAE) + eapol(Pdu().octets(), length=length) for length in (47, 0xFFFF)],
     "bad_magic": [header(ethertype=PAE) + eapol(PADDING)],
     "foreign": [header(ethertype=PAE) + eapol(Pdu().octets(), kind=kind) for kind in (0, 1, 2, 3, 4, 5, 8, 255)],
     "not_for_us": [request(dst=OTHER, ethertype=PAE)],

@@ -60,10 +60,10 @@ GOOD = [
 BAD = [
     *(request(src=src, tags=tags) for src in (MAC_B, ZERO, BROADCAST, PAE_GROUP) for tags in ((), (C,))),
     *(request(dst, tags=tags) for dst in (MAC_A, OTHER, ZERO, "33:33:00:00:00:01") for tags in ((), (S, C))),
-    *(request(pdu=pdu) for pdu in (Pdu(magic=0x4552), Pdu(version=2), Pdu(op=0), Pdu(op=REPLY))),
-    *(request(ethertype=PAE, pdu=pdu) for pdu in (Pdu(magic=0x4552), Pdu(version=2), Pdu(op=0), Pdu(op=REPLY))),
-    *(header(ethertype=kind) + Pdu().octets()[:39] for kind in (EX1, PAE)),
-    *(header(ethertype=PAE) + eapol(Pdu().octets(), length=length) for length in (39, 41, 0xFFFF)),
+    *(request(pdu=pdu) for pdu in (Pdu(magic=0x4552), Pdu(version=1), Pdu(op=0), Pdu(op=REPLY))),
+    *(request(ethertype=PAE, pdu=pdu) for pdu in (Pdu(magic=0x4552), Pdu(version=1), Pdu(op=0), Pdu(op=REPLY))),
+    *(header(ethertype=kind) + Pdu().octets()[:45] for kind in (EX1, PAE)),
+    *(header(ethertype=PAE) + eapol(Pdu().octets(), length=length) for length in (45, 47, 0xFFFF)),
     *(header(ethertype=PAE) + eapol(Pdu().octets(), kind=kind) for kind in (0, 1, 255)),
     *(header(ethertype=kind) + Pdu().octets() for kind in (46, 0x05FF, 0x0800, 0x86DD)),
     *(request(size=size, tags=tags) for size, tags in ((1515, ()), (1511, (S,)), (1507, (S, C)), (1518, ()))),
@@ -174,7 +174,7 @@ def _timeless(frame: bytes) -> bytes:
         return frame
     if (echo.pdu.magic, echo.pdu.op) != (MAGIC, REPLY):
         return frame
-    return echo._replace(pdu=echo.pdu._replace(t2=0, t3=0)).octets()
+    return echo._replace(pdu=echo.pdu._replace(t2=0, residence=0)).octets()
 
 
 def _chunks(frames: Sequence[bytes]) -> Iterator[list[bytes]]:

@@ -17,10 +17,11 @@ NEW_MAC = "02:00:00:00:00:0c"
 
 def ask(host: Host, dst: str = MAC_B, ethertype: int = EX1, size: int = 60, interface: str = "eth1") -> str:
     """Send one request from a host; who answered it."""
+    asked = request(dst=dst, ethertype=ethertype, size=size)
     with port(host, interface) as near:
-        near.send(request(dst=dst, ethertype=ethertype, size=size))
+        near.send(asked)
         reply = near.receive()
-    assert len(reply) == size
+    assert len(reply) == len(asked)
     return parse(reply).src
 
 

@@ -33,7 +33,7 @@ def test_counts_before_and_behind_the_limits(responder: Responder, near: Port) -
     """All that came, whatever became of it, and what was answered; the busiest first."""
     ours = responder(peer_rate_limit=1)
     for seq in range(1, FRAMES + 1):
-        near.send(request(src=OTHER, pdu=Pdu(seq=seq)), request(src=OTHER, size=1514, pdu=Pdu(version=2)))
+        near.send(request(src=OTHER, pdu=Pdu(seq=seq)), request(src=OTHER, size=1514, pdu=Pdu(version=1)))
     near.send(*[request(size=60)] * 3)
     wait_for(lambda: ours.listener()["received"] == 2 * FRAMES + 3, "all frames counted")
     answers = [parse(near.receive()).dst for _ in range(ours.listener()["replied"])]

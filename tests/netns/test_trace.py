@@ -33,7 +33,7 @@ CASES = {
     ],
     "too_short": [header() + b"RE" + bytes(20)],
     "bad_length": [header(ethertype=PAE) + eapol(request()[14:], length=999)],
-    "bad_version": [request(pdu=Pdu(version=2))],
+    "bad_version": [request(pdu=Pdu(version=1))],
     "bad_op": [request(pdu=Pdu(op=7))],
     "reply": [request(pdu=Pdu(op=REPLY))],
     "own_frame": [request(src=MAC_B)],

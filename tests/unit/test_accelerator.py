@@ -35,7 +35,7 @@ VALID += [
     frames.request(dst=dst, ethertype=ethertype, tags=tags, payload=bytes(size))
     for dst, ethertype in ((OWN, EX1), (OWN, PAE), (bytes(6), EX1))
     for tags in TAGS
-    for size in (156, 160, 161, 250)
+    for size in (150, 154, 155, 250)
 ]
 VALID += [frames.request(src=src) for src in (OWN, bytes(6), ethernet.BROADCAST)] + [frames.request(op=2)]
 ALL = Policy(ethernet.ETH_P_ALL, OWN, MTU)
@@ -83,10 +83,10 @@ def bench(policy: Policy, rate_limit: int = 0, peer_rate_limit: int = 0) -> Iter
         fast.close()
 
 
-def without_t3(reply: bytes) -> bytes:
+def without_residence(reply: bytes) -> bytes:
     """The two read the clock at different times."""
-    at = echo.decode_frame(reply).offset + 32
-    return reply[:at] + bytes(8) + reply[at + 8 :]
+    at = echo.decode_frame(reply).offset + echo.RESIDENCE_OFFSET
+    return reply[:at] + bytes(4) + reply[at + 4 :]
 
 
 def reflected(reflector: Reflector, octets: bytes) -> bytes | DropReason:
@@ -118,7 +118,7 @@ def test_agrees_with_the_reflector(policy: Policy) -> None:
 def _compared(ours: bytes | DropReason | None, theirs: bytes | DropReason, octets: bytes) -> str:
     if isinstance(ours, bytes):
         assert isinstance(theirs, bytes), octets.hex()
-        assert without_t3(ours) == without_t3(theirs), octets.hex()
+        assert without_residence(ours) == without_residence(theirs), octets.hex()
         return "replied"
     if ours is None:
         assert isinstance(theirs, DropReason), octets.hex()
@@ -151,7 +151,7 @@ def test_limits(limits: tuple[int, int], reason: DropReason) -> None:
 @pytest.mark.parametrize("limits", [(0, 0), (0, 1), (1, 0)])
 def test_peers_are_counted_as_the_reflector_does(limits: tuple[int, int]) -> None:
     """Before any limit those that came, behind them those that were answered."""
-    asked = [frames.request(), frames.request(payload=bytes(161)), *[frames.request(src=OTHER)] * 100]
+    asked = [frames.request(), frames.request(payload=bytes(155)), *[frames.request(src=OTHER)] * 100]
     replied: Counter[bytes] = Counter()
     with bench(ALL, *limits) as fast:
         for octets in asked:
@@ -181,8 +181,8 @@ def test_sessions_count_before_the_limits() -> None:
     """responder_seq goes on while nothing is answered."""
     with bench(ALL) as fast:
         assert _seq(fast.answer(frames.request())) == 1
-        assert fast.answer(frames.request(payload=bytes(161))) is DropReason.TOO_LONG
-        assert _seq(fast.answer(frames.request())) == 3
+        assert fast.answer(frames.request(seq=2, payload=bytes(155))) is DropReason.TOO_LONG
+        assert _seq(fast.answer(frames.request(seq=3))) == 3
         assert _seq(fast.answer(frames.request(session=5))) == 1
 
 
@@ -192,7 +192,7 @@ def test_adopting_another_policy() -> None:
         assert _seq(fast.answer(frames.request())) == 1
         fast.fast.adopt(native.settings(replace(ALL, own_mac=OTHER), 0, 0))
         assert fast.answer(frames.request()) is None
-        assert _seq(fast.answer(frames.request(dst=OTHER))) == 2
+        assert _seq(fast.answer(frames.request(dst=OTHER, seq=2))) == 2
 
 
 def _seq(reply: bytes | DropReason | None) -> int:
@@ -203,7 +203,7 @@ def _seq(reply: bytes | DropReason | None) -> int:
 def test_a_batch() -> None:
     """Answered, dropped and left frames in one go, each in its place."""
     sent = [frames.request(seq=seq) for seq in range(1, 6)]
-    sent[1], sent[3] = frames.request(payload=bytes(161)), frames.request(op=3)
+    sent[1], sent[3] = frames.request(payload=bytes(155)), frames.request(op=3)
     with bench(ALL) as fast:
         for octets in sent:
             fast.far.send(octets)

@@ -33,7 +33,7 @@ RETURNED = {
     "an 802.3 length": frame(BODY, ethertype=46),
     "a bare header": frame(b""),
     "an echo request": request(),
-    "an echo of another version": request(op=2, version=2),
+    "an echo of another version": request(op=2, version=1),
     "octets that begin like a reply": frame(b"RE\1\2"),
     "the MTU": frame(bytes(1500)),
     "the MTU and a tag": frame(bytes(1500), tags=Q),

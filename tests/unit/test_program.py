@@ -228,7 +228,7 @@ def test_no_room_for_a_session(root: None) -> None:
         for session in range(MOST_SESSIONS):
             program.run(frames.request(session=session))
         late = program.run(frames.request(session=MOST_SESSIONS, src=OTHER))
-        kept = program.run(frames.request(session=MOST_SESSIONS - 1))
+        kept = program.run(frames.request(session=MOST_SESSIONS - 1, seq=2))
     counts = [echo.decode_frame(reply.octets).pdu.responder_seq for reply in (late, kept)]
     assert counts == [0, 2]
 

@@ -40,7 +40,7 @@ CASES = {
     "tag cut": _case(DropReason.TOO_SHORT, OWN + PEER + b"\x81\x00\x00"),
     "PDU cut": _case(DropReason.TOO_SHORT, request(payload=b"")[:-1]),
     "envelope cut": _case(DropReason.TOO_SHORT, frame(b"\x03\xec\x00", ethertype=PAE), ON_PAE),
-    "PDU in the envelope cut": _case(DropReason.TOO_SHORT, frame(eapol(pdu()[:39]), ethertype=PAE), ON_PAE),
+    "PDU in the envelope cut": _case(DropReason.TOO_SHORT, frame(eapol(pdu()[:45]), ethertype=PAE), ON_PAE),
     "padding is no PDU": _case(DropReason.TOO_SHORT, frame(eapol(b"") + pdu(), ethertype=PAE), ON_PAE),
     "another EtherType": _case(DropReason.FOREIGN, request(ethertype=0x88B6)),
     "PAE on 802_EX1": _case(DropReason.FOREIGN, request(ethertype=PAE)),
@@ -52,7 +52,8 @@ CASES = {
     "magic": _case(DropReason.BAD_MAGIC, request(magic=0x5246)),
     "three tags": _case(DropReason.BAD_MAGIC, request(tags=QINQ + Q), ALL),
     "version 0": _case(DropReason.BAD_VERSION, request(version=0)),
-    "version 2": _case(DropReason.BAD_VERSION, request(version=2)),
+    "version 1": _case(DropReason.BAD_VERSION, request(version=1)),
+    "version 3": _case(DropReason.BAD_VERSION, request(version=3)),
     "op 0": _case(DropReason.BAD_OP, request(op=0)),
     "op 3": _case(DropReason.BAD_OP, request(op=3)),
     "reply": _case(DropReason.REPLY, request(op=2)),
@@ -76,18 +77,18 @@ CASES = {
     "zero destination": _case(DropReason.NOT_FOR_US, request(dst=bytes(6))),
     "another destination on lo": _case(DropReason.NOT_FOR_US, request(dst=OTHER), ON_LO),
     "not in allow": _case(DropReason.NOT_ALLOWED, request(), replace(POLICY, allow=frozenset({OTHER}))),
-    "one octet above the MTU": _case(DropReason.TOO_LONG, request(payload=bytes(1461))),
-    "above the MTU with a tag inside": _case(DropReason.TOO_LONG, request(payload=bytes(1461), tags=Q), ALL),
+    "one octet above the MTU": _case(DropReason.TOO_LONG, request(payload=bytes(1455))),
+    "above the MTU with a tag inside": _case(DropReason.TOO_LONG, request(payload=bytes(1455), tags=Q), ALL),
     "cut by the buffer": _case(DropReason.TOO_LONG, request(payload=bytes(1400)), told={"length": 9000}),
     "GRO giant beside a tag": _case(
         DropReason.TOO_LONG, request(payload=bytes(3000)), told={"tag": ethernet.Tag(0x8100, 5)}
     ),
-    "no room for an S-tag": _case(DropReason.TOO_LONG, request(payload=bytes(1457), tags=S), ALL),
+    "no room for an S-tag": _case(DropReason.TOO_LONG, request(payload=bytes(1451), tags=S), ALL),
     "no room for an S-tag beside it": _case(
-        DropReason.TOO_LONG, request(payload=bytes(1460)), ALL, {"tag": ethernet.Tag(0x88A8, 5)}
+        DropReason.TOO_LONG, request(payload=bytes(1454)), ALL, {"tag": ethernet.Tag(0x88A8, 5)}
     ),
     "room for one tag of two": _case(
-        DropReason.TOO_LONG, request(payload=bytes(1460), tags=Q), ALL, {"tag": ethernet.Tag(0x8100, 5)}
+        DropReason.TOO_LONG, request(payload=bytes(1454), tags=Q), ALL, {"tag": ethernet.Tag(0x8100, 5)}
     ),
     "group's tag taken away": _case(
         DropReason.TAG_LOST, request(dst=ethernet.BROADCAST), TAGGED, {"other_host": True}
@@ -116,9 +117,9 @@ ANSWERED = {
     "the PAE group with all": Case(request(dst=ethernet.PAE_GROUP), ALL),
     "broadcast under PAE": Case(request(dst=ethernet.BROADCAST, ethertype=PAE), ON_PAE),
     "allowed": Case(request(), replace(POLICY, allow=frozenset({OTHER, PEER}))),
-    "the MTU": Case(request(payload=bytes(1460))),
-    "the MTU with a tag inside": Case(request(payload=bytes(1460), tags=Q), ALL),
-    "the MTU beside a tag": Case(request(payload=bytes(1460)), ALL, {"tag": ethernet.Tag(0x8100, 5)}),
+    "the MTU": Case(request(payload=bytes(1454))),
+    "the MTU with a tag inside": Case(request(payload=bytes(1454), tags=Q), ALL),
+    "the MTU beside a tag": Case(request(payload=bytes(1454)), ALL, {"tag": ethernet.Tag(0x8100, 5)}),
     "other-host unicast on an unbound socket": Case(request(), told={"other_host": True}),
     "ours on a bound socket": Case(request(), TAGGED),
     "zero addresses on lo": Case(request(dst=bytes(6), src=bytes(6)), ON_LO),

@@ -18,7 +18,7 @@ from tests.unit import frames
 from tests.unit.frames import EX1, NOW, OTHER, OWN, PAE, PEER, arrival, eapol, frame, pdu, request
 
 ALL = Policy(ethernet.ETH_P_ALL, OWN, mtu=1500)
-RECEIVED_AT = 0x1112131415161718
+RECEIVED_AT = NOW.wall - 4321
 
 
 def reflected(octets: bytes, told: Arrival | None = None, reflector: Reflector | None = None) -> bytes:
@@ -38,7 +38,7 @@ def responder_seq(reply: bytes) -> int:
 def test_reply_octets(ethertype: int, tags: str) -> None:
     """Addresses are swapped; op and what is the responder's are filled in; all else is the request's."""
     octets = request(ethertype=ethertype, tags=bytes.fromhex(tags))
-    body = pdu(op=2, responder_seq=1, t2=RECEIVED_AT, residence=NOW.wall - RECEIVED_AT, window=1)
+    body = pdu(op=2, responder_seq=1, t2=RECEIVED_AT, residence=4321, window=1)
     body = eapol(body) if ethertype == PAE else body
     expected = frame(body, dst=PEER, src=OWN, ethertype=ethertype, tags=bytes.fromhex(tags))
     assert reflected(octets, arrival(octets, received_at=RECEIVED_AT)) == expected
@@ -108,23 +108,23 @@ def test_no_amplification(
 
 
 def test_responder_seq_counts_a_session() -> None:
-    """1, 2, 3 whatever the seq says; another session and another peer count from 1."""
+    """1, 2, 3 whatever the seq says, a repeated request once; another session and another peer count from 1."""
     reflector = Reflector(ALL)
-    asked: list[dict[str, Any]] = [{"seq": 5}, {"seq": 9}, {"session": 2}, {"src": OTHER}, {"seq": 5}]
+    asked: list[dict[str, Any]] = [{"seq": 5}, {"seq": 9}, {"session": 2}, {"src": OTHER}, {"seq": 6}, {"seq": 9}]
     counts = [responder_seq(reflected(request(**fields), reflector=reflector)) for fields in asked]
-    assert counts == [1, 2, 1, 1, 3]
+    assert counts == [1, 2, 1, 1, 3, 3]
 
 
 def test_responder_seq_counts_before_any_limit() -> None:
     """Valid requests that a limit, the MTU or a lost tag leave unanswered are counted, others are not."""
     reflector = Reflector(replace(ALL, protocol_bound=True))
-    valid, long = request(), request(payload=bytes(1461))
-    assert responder_seq(reflected(valid, reflector=reflector)) == 1
-    unanswered = [(long, arrival(long)), (valid, arrival(valid, other_host=True))]
-    uncounted = [request(dst=OTHER), request(op=2), request(version=2)]
+    long, tagged = request(seq=2, payload=bytes(1455)), request(seq=3)
+    assert responder_seq(reflected(request(), reflector=reflector)) == 1
+    unanswered = [(long, arrival(long)), (tagged, arrival(tagged, other_host=True))]
+    uncounted = [request(seq=4, **fields) for fields in ({"dst": OTHER}, {"op": 2}, {"version": 1})]
     for octets, told in [*unanswered, *((octets, arrival(octets)) for octets in uncounted)]:
         assert isinstance(reflector.reflect(octets, told, NOW), Drop)
-    assert responder_seq(reflected(valid, reflector=reflector)) == 4
+    assert responder_seq(reflected(request(seq=5), reflector=reflector)) == 4
 
 
 def test_responder_seq_survives_a_change_of_the_interface() -> None:
@@ -132,7 +132,7 @@ def test_responder_seq_survives_a_change_of_the_interface() -> None:
     reflector = Reflector(ALL)
     reflected(request(), reflector=reflector)
     reflector.adopt(replace(ALL, mtu=9000))
-    assert responder_seq(reflected(request(), reflector=reflector)) == 2
+    assert responder_seq(reflected(request(seq=2), reflector=reflector)) == 2
 
 
 def test_a_session_that_is_not_kept_reads_zero() -> None:
@@ -141,7 +141,7 @@ def test_a_session_that_is_not_kept_reads_zero() -> None:
     for session in range(capacity):
         assert responder_seq(reflected(request(session=session), reflector=reflector)) == 1
     assert responder_seq(reflected(request(session=capacity), reflector=reflector)) == 0
-    assert responder_seq(reflected(request(session=0), reflector=reflector)) == 2
+    assert responder_seq(reflected(request(session=0, seq=2), reflector=reflector)) == 2
     later = NOW.monotonic + SessionTable.SILENCE
     fresh = request(session=capacity)
     answer = reflector.reflect(fresh, arrival(fresh), Instant(later, 0))
@@ -149,9 +149,11 @@ def test_a_session_that_is_not_kept_reads_zero() -> None:
     assert responder_seq(answer.frame) == 1
 
 
-def _admitted(reflector: Reflector, amount: int, now: int, src: bytes = PEER) -> list[Reply | Drop]:
-    octets = request(src=src)
-    return [reflector.reflect(octets, arrival(octets), Instant(now, 0)) for _ in range(amount)]
+def _admitted(
+    reflector: Reflector, amount: int, now: int, src: bytes = PEER, first: int = 1
+) -> list[Reply | Drop]:
+    asked = [request(src=src, seq=seq) for seq in range(first, first + amount)]
+    return [reflector.reflect(octets, arrival(octets), Instant(now, 0)) for octets in asked]
 
 
 @pytest.mark.parametrize(
@@ -165,7 +167,7 @@ def test_limits(limits: dict[str, int], reason: DropReason) -> None:
     dropped = [answer for answer in answers if answer == Drop(reason)]
     assert 0 < len(dropped) < 200
     assert answers[-1] == Drop(reason)
-    (later,) = _admitted(reflector, 1, now=10**12 + 10**10)
+    (later,) = _admitted(reflector, 1, now=10**12 + 10**10, first=201)
     assert isinstance(later, Reply)
     assert responder_seq(later.frame) == 201
 
