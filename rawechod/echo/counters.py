@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rawechod.reasons import DropReason
 from rawechod.wire import echo
@@ -48,6 +50,20 @@ class Counters:
         return CounterValues(self.received, self.replied, dropped, dict(self._transmit_errors))
 
 
+class SessionState(NamedTuple):
+    """A session as one owner hands it to the next: `struct re_session` of reflect.h, and whose it is."""
+
+    peer: bytes
+    number: int
+    last: int
+    """When its last request came, monotonic, nanoseconds."""
+    received: int
+    recent: int
+    """Bit i says whether request highest - i has been received; Session.HISTORY bits."""
+    highest: int
+    jump: int | None = None
+
+
 class Session:
     """Which requests of a session have been received: how many, and which of the last HISTORY.
 
@@ -65,6 +81,13 @@ class Session:
         self.highest, self.recent, self.count, self.last = seq, 1, 1, now
         self.jump: int | None = None
         """The last request that was too far ahead."""
+
+    @classmethod
+    def restored(cls, state: SessionState) -> Session:
+        """One that goes on where its former owner left it."""
+        session = cls(state.highest, state.last)
+        session.recent, session.count, session.jump = state.recent, state.received, state.jump
+        return session
 
     def receive(self, seq: int, now: int) -> tuple[int, int]:
         """Record a request: responder_seq and window of its reply, both 0 where it finds no place."""
@@ -126,6 +149,26 @@ class SessionTable:
             return 0, 0
         self._sessions[key] = Session(seq, now)
         return 1, 1
+
+    def export(self) -> list[SessionState]:
+        """Hand over every session: none is left, for each has one owner."""
+        sessions, self._sessions = self._sessions, OrderedDict()
+        return [
+            SessionState(*key, one.last, one.count, one.recent, one.highest, one.jump)
+            for key, one in sessions.items()
+        ]
+
+    def import_(self, sessions: Iterable[SessionState]) -> None:
+        """Go on with sessions of a former owner; of two that are the same, with the one that was used last."""
+        for state in sorted(sessions, key=lambda each: each.last):
+            key = state.peer, state.number
+            if key in self._sessions:
+                if self._sessions[key].last >= state.last:
+                    continue
+            elif not self._has_room(state.last):
+                continue
+            self._sessions[key] = Session.restored(state)
+            self._sessions.move_to_end(key)
 
     def _has_room(self, now: int) -> bool:
         if len(self._sessions) < self._capacity:

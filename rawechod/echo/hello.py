@@ -6,9 +6,7 @@ under any other EtherType a proper header stands before it.
 
 from __future__ import annotations
 
-from rawechod.echo.limiter import Limiter
-from rawechod.echo.peers import PeerTable
-from rawechod.echo.reflector import Arrival, Drop, Instant, Policy, Reply
+from rawechod.echo.reflector import Arrival, Drop, Instant, Limited, Reply
 from rawechod.reasons import DropReason, MalformedFrameError
 from rawechod.wire import ethernet
 
@@ -18,17 +16,8 @@ LENGTH = 1024
 """Octets of a request and of an answer, header (where there is one) included."""
 
 
-class HelloReflector:
+class HelloReflector(Limited):
     """Answers every frame that is not itself a HELLO; the destination is not looked at."""
-
-    def __init__(self, policy: Policy, rate_limit: int = 0, peer_rate_limit: int = 0) -> None:
-        self.policy = policy
-        self._limiter = Limiter(rate_limit)
-        self.peers = PeerTable(peer_rate_limit)
-
-    def adopt(self, policy: Policy) -> None:
-        """Follow a change of the interface."""
-        self.policy = policy
 
     def reflect(self, frame: bytes, arrival: Arrival, now: Instant) -> Reply | Drop:
         """Decide on one frame."""

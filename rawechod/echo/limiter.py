@@ -12,21 +12,22 @@ SMALLEST_BURST = 64
 class Limiter:
     """A token bucket: `rate` frames a second on average, 0 = no limit."""
 
-    __slots__ = ("_due", "cost", "tolerance")
+    __slots__ = ("cost", "due", "tolerance")
 
     def __init__(self, rate: int) -> None:
         self.cost = SECOND // rate if rate else 0
         self.tolerance = max(BURST, SMALLEST_BURST * self.cost)
-        self._due = 0
+        self.due = 0
+        """When the bucket is full again, monotonic, nanoseconds."""
 
     def admits(self, now: int) -> bool:
         """Take a token at `now` (monotonic, nanoseconds); False where there is none."""
-        due = max(self._due, now)
+        due = max(self.due, now)
         if due - now > self.tolerance:
             return False
-        self._due = due + self.cost
+        self.due = due + self.cost
         return True
 
     def idle(self, now: int) -> bool:
         """Whether the bucket is full again, so that forgetting it changes nothing."""
-        return self._due <= now
+        return self.due <= now

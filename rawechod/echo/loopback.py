@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 from rawechod.echo.breaker import StormBreaker
-from rawechod.echo.limiter import Limiter
-from rawechod.echo.peers import Peer, PeerTable
-from rawechod.echo.reflector import Arrival, Drop, Instant, Policy, Reply, is_too_long
+from rawechod.echo.peers import Peer
+from rawechod.echo.reflector import Arrival, Drop, Instant, Limited, Policy, Reply, is_too_long
 from rawechod.reasons import DropReason, MalformedFrameError
 from rawechod.wire import echo, ethernet
 
 
-class LoopbackReflector:
+class LoopbackReflector(Limited):
     """The soft loopback plug for other people's test generators."""
 
     def __init__(
         self, policy: Policy, breaker: StormBreaker, rate_limit: int = 0, peer_rate_limit: int = 0
     ) -> None:
-        self.policy = policy
+        super().__init__(policy, rate_limit, peer_rate_limit)
         self.breaker = breaker
-        self._limiter = Limiter(rate_limit)
-        self.peers = PeerTable(peer_rate_limit)
-
-    def adopt(self, policy: Policy) -> None:
-        """Follow a change of the interface; limits go on."""
-        self.policy = policy
 
     def reflect(self, frame: bytes, arrival: Arrival, now: Instant) -> Reply | Drop:
         """Decide on one frame."""

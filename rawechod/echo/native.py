@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rawechod.echo.breaker import StormBreaker
 from rawechod.echo.constants import MOST_REFUSED
-from rawechod.echo.counters import Counters
+from rawechod.echo.counters import Counters, SessionState
 from rawechod.echo.limiter import Limiter
 from rawechod.echo.peers import Census
 from rawechod.echo.reflector import Policy
@@ -37,6 +37,25 @@ PEER = struct.Struct("=4Q")
 """`struct re_peer` of reflect.h: due, received, replied, last."""
 _COUNTS = struct.Struct("=8x3Q")
 """The same without the first."""
+
+
+SESSION = struct.Struct("=QQQQIII4x")
+"""`struct re_session` of reflect.h: last, count, recent, highest, jump, jumped."""
+_WORD = (1 << 64) - 1
+
+
+def pack_session(state: SessionState) -> bytes:
+    """A session as C keeps it."""
+    recent = (state.recent & _WORD, state.recent >> 64)
+    return SESSION.pack(
+        *(state.last, state.count, *recent, state.highest), state.jump or 0, state.jump is not None
+    )
+
+
+def unpack_session(peer: bytes, number: int, octets: bytes) -> SessionState:
+    """The reverse."""
+    last, count, newest, older, highest, jump, jumped = SESSION.unpack(octets)
+    return SessionState(peer, number, last, count, older << 64 | newest, highest, jump if jumped else None)
 
 
 class Settings(ctypes.Structure):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
 
+from rawechod.echo.counters import SessionState
 from rawechod.echo.limiter import Limiter
 
 MOST_PEERS = 16_384
@@ -33,6 +35,45 @@ class Census(NamedTuple):
             more = both.get(mac, (0, 0, 0))
             both[mac] = (received + more[0], replied + more[1], max(last, more[2]))
         return Census(both, self.forgotten + other.forgotten)
+
+
+class PeerState(NamedTuple):
+    """A peer as one owner hands it to the next: `struct re_peer` of reflect.h, and whose it is."""
+
+    mac: bytes
+    due: int
+    """When its bucket is full again, monotonic, nanoseconds."""
+    received: int
+    replied: int
+    last: int
+
+
+class Memory(NamedTuple):
+    """All that a responder remembers of those who asked. Whoever serves the frames owns it."""
+
+    sessions: list[SessionState]
+    peers: list[PeerState]
+    forgotten: int = 0
+    """Received of peers that were forgotten, or found no room."""
+    due: int = 0
+    """When the listener's own bucket is full again, monotonic, nanoseconds."""
+
+    def uncounted(self) -> Memory:
+        """The sessions alone: for a listener that counts anew, under other limits."""
+        return Memory(self.sessions, [])
+
+
+class Remembering(Protocol):
+    """What owns a memory: the tables in C, the kernel's maps, or a reflector."""
+
+    def export(self) -> Memory:
+        """Hand over everything: nothing is left, for there is one owner at a time."""
+
+    def import_(self, memory: Memory) -> None:
+        """Go on with what a former owner remembered, beside what is here already.
+
+        Of the same peer the counts are added and the later `due` is kept; of the same session the one used last.
+        """
 
 
 class Peer:
@@ -75,6 +116,26 @@ class PeerTable:
             peer.received += received
             peer.replied += replied
             peer.last = max(peer.last, last)
+
+    def export(self) -> tuple[list[PeerState], int]:
+        """Hand over every peer, and what was received of those that were forgotten: nothing is left."""
+        peers, forgotten = self._peers, self._others.received
+        self._peers, self._others = OrderedDict(), Peer(self._rate)
+        states = [
+            PeerState(mac, one.bucket.due, one.received, one.replied, one.last) for mac, one in peers.items()
+        ]
+        return states, forgotten
+
+    def import_(self, peers: Iterable[PeerState], forgotten: int = 0) -> None:
+        """Go on with peers of a former owner."""
+        self._others.received += forgotten
+        for state in sorted(peers, key=lambda each: each.last):
+            peer = self._find(state.mac, state.last)
+            peer.received += state.received
+            peer.replied += state.replied
+            peer.last = max(peer.last, state.last)
+            if peer is not self._others:
+                peer.bucket.due = max(peer.bucket.due, state.due)
 
     def census(self) -> Census:
         """What was counted."""

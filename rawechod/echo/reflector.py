@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from rawechod.echo.counters import SessionTable
 from rawechod.echo.limiter import Limiter
-from rawechod.echo.peers import Peer, PeerTable
+from rawechod.echo.peers import Memory, Peer, PeerTable, Remembering
 from rawechod.reasons import DropReason, MalformedFrameError
 from rawechod.wire import echo, ethernet
 
@@ -79,7 +79,7 @@ class Drop:
     reason: DropReason
 
 
-class Reflecting(Protocol):
+class Reflecting(Remembering, Protocol):
     """What an engine needs of a mode."""
 
     peers: PeerTable
@@ -91,20 +91,50 @@ class Reflecting(Protocol):
         """Decide on one frame."""
 
 
-class Reflector:
-    """`mode = "echo"`: answers echo requests and nothing else."""
+class Limited:
+    """What all modes have in common: a policy, limits, and the peers that they hold for."""
 
     def __init__(self, policy: Policy, rate_limit: int = 0, peer_rate_limit: int = 0) -> None:
         self.policy = policy
-        self._groups = policy.groups
         self._limiter = Limiter(rate_limit)
         self.peers = PeerTable(peer_rate_limit)
-        self._sessions = SessionTable()
 
     def adopt(self, policy: Policy) -> None:
         """Follow a change of the interface; counts and limits go on."""
         self.policy = policy
+
+    def export(self) -> Memory:
+        """Hand over everything that it remembers."""
+        due, self._limiter.due = self._limiter.due, 0
+        return Memory([], *self.peers.export(), due)
+
+    def import_(self, memory: Memory) -> None:
+        """Go on with what a former owner remembered."""
+        self.peers.import_(memory.peers, memory.forgotten)
+        self._limiter.due = max(self._limiter.due, memory.due)
+
+
+class Reflector(Limited):
+    """`mode = "echo"`: answers echo requests and nothing else."""
+
+    def __init__(self, policy: Policy, rate_limit: int = 0, peer_rate_limit: int = 0) -> None:
+        super().__init__(policy, rate_limit, peer_rate_limit)
         self._groups = policy.groups
+        self._sessions = SessionTable()
+
+    def adopt(self, policy: Policy) -> None:
+        """Follow a change of the interface; counts and limits go on."""
+        super().adopt(policy)
+        self._groups = policy.groups
+
+    def export(self) -> Memory:
+        """Hand over everything that it remembers."""
+        return super().export()._replace(sessions=self._sessions.export())
+
+    def import_(self, memory: Memory) -> None:
+        """Go on with what a former owner remembered."""
+        super().import_(memory)
+        self._sessions.import_(memory.sessions)
 
     def reflect(self, frame: bytes, arrival: Arrival, now: Instant) -> Reply | Drop:
         """Decide on one frame."""

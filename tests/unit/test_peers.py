@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rawechod.echo.breaker import StormBreaker
+from rawechod.echo.counters import SessionState, SessionTable
 from rawechod.echo.loopback import LoopbackReflector
-from rawechod.echo.peers import Census, PeerTable
-from rawechod.echo.reflector import Policy, Reflector
+from rawechod.echo.peers import Census, Memory, PeerState, PeerTable
+from rawechod.echo.reflector import Drop, Policy, Reflector, Reply
+from rawechod.reasons import DropReason
 from rawechod.wire import ethernet
 from tests.unit import frames
 from tests.unit.frames import NOW, OWN, PEER
@@ -146,3 +148,42 @@ def test_what_reflectors_count(reflector: Reflector | LoopbackReflector) -> None
     for octets in (*valid, frames.request(op=2), frames.request(dst=B), frames.request(src=OWN)):
         reflector.reflect(octets, frames.arrival(octets), NOW)
     assert reflector.peers.census() == Census({PEER: (71, 65, NOW.monotonic)})
+
+
+def test_a_memory_changes_hands() -> None:
+    """Sessions, buckets and counts go on with the next owner; the former one has nothing left."""
+    first, second = (Reflector(POLICY, 1000, 1) for _ in range(2))
+    before = [_answer(first, seq) for seq in range(1, 71)]
+    second.import_(first.export())
+    assert [isinstance(answer, Reply) for answer in before] == [True] * 65 + [False] * 5
+    assert first.export() == Memory([], [])
+    assert _answer(second, 71) == Drop(DropReason.PEER_RATE_LIMIT)
+    (session,), (peer,), forgotten, due = second.export()
+    assert (session.received, session.highest, session.recent) == (71, 71, 2**71 - 1)
+    assert (peer.mac, peer.received, peer.replied, peer.last) == (PEER, 71, 65, NOW.monotonic)
+    assert peer.due > due > NOW.monotonic
+    assert forgotten == 0
+
+
+def _answer(reflector: Reflector, seq: int) -> Reply | Drop:
+    octets = frames.request(seq=seq)
+    return reflector.reflect(octets, frames.arrival(octets), NOW)
+
+
+def test_memories_meet() -> None:
+    """Of a session the one that was used last goes on; counts add up; the fuller bucket does not win."""
+    newer, older = (SessionState(A, 7, last, count, 1, count) for last, count in ((9, 5), (8, 50)))
+    for order in ([newer, older], [older, newer]):
+        reflector = Reflector(POLICY)
+        for session, due in zip(order, (3, 2), strict=True):
+            reflector.import_(Memory([session], [PeerState(A, due, 4, 1, due)], 6, due))
+        assert reflector.export() == Memory([newer], [PeerState(A, 3, 8, 2, 3)], 12, 3)
+
+
+def test_a_session_s_jump_changes_hands() -> None:
+    """Also of one that was about to believe a jump."""
+    table, other = SessionTable(), SessionTable()
+    for seq in (1, 2, 500):
+        table.receive(A, 1, seq, 0)
+    other.import_(table.export())
+    assert other.receive(A, 1, 501, 0) == (4, 3)
