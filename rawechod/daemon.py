@@ -44,7 +44,8 @@ class Daemon:
         self._follow_links()
         self.prober = Prober(self._reactor, self._links, configuration)
         sockets = [self._endpoint.socket] if self._endpoint else passed
-        self._server = Server(self._reactor, sockets, Methods(self, self._reactor))
+        methods = Methods(self, self._reactor)
+        self._server = Server(self._reactor, sockets, methods, lambda peer: self.operators().permits(peer))
         self._reactor.register(self._links.fileno(), self._links.read)
         self._watch_signals()
         self._reactor.on_clock_step(self._clock_stepped)

@@ -25,6 +25,7 @@ class Exchange:
     def __init__(self, connection: Connection, call: Call) -> None:
         self.call = call
         self.peer = connection.peer
+        self.operator = connection.operator
         self.on_hang_up: Callable[[], None] | None = None
         """Called when the client wants no more; the final reply is still owed."""
         self._connection: Connection | None = connection
@@ -36,12 +37,20 @@ class Exchange:
 
     def event(self, parameters: Parameters) -> None:
         """One of several replies, for calls with `more`."""
+        self.event_of(varlink.encode_reply(parameters, continues=True))
+
+    def event_of(self, message: bytes) -> None:
+        """The same, of a message that many get."""
         if self._connection:
-            self._connection.write(self, varlink.encode_reply(parameters, continues=True))
+            self._connection.write(self, message)
 
     def reply(self, parameters: Parameters) -> None:
         """The last or only reply."""
-        self._finish(varlink.encode_reply(parameters))
+        self.reply_of(varlink.encode_reply(parameters))
+
+    def reply_of(self, message: bytes) -> None:
+        """The same, of a message that many get."""
+        self._finish(message)
 
     def fail(self, error: CallError) -> None:
         """The error instead of the last reply."""
@@ -62,21 +71,32 @@ class Dispatch(Protocol):
 
 
 class Turns:
-    """One call a turn of the loop, whoever's it is: who asks for much must not hold up frames and the others."""
+    """One call a turn of the loop: who asks for much must not hold up frames and the others.
+
+    Operators come first. Among them, and among the others, each user has a turn, however many connections it has.
+    """
 
     def __init__(self, reactor: Reactor) -> None:
         self._reactor = reactor
-        self._waiting: deque[Callable[[], None]] = deque()
+        self._operators: dict[int, deque[Callable[[], None]]] = {}
+        self._others: dict[int, deque[Callable[[], None]]] = {}
+        """What waits, by uid; the uid whose turn is next comes first."""
 
-    def wait(self, serve: Callable[[], None]) -> None:
+    def wait(self, uid: int, operator: bool, serve: Callable[[], None]) -> None:
         """Call back when it is this caller's turn."""
-        self._waiting.append(serve)
-        if len(self._waiting) == 1:
+        if not self._operators and not self._others:
             self._reactor.call_at(0, self._next)
+        queues = self._operators if operator else self._others
+        queues.setdefault(uid, deque()).append(serve)
 
     def _next(self) -> None:
-        serve = self._waiting.popleft()
-        if self._waiting:
+        queues = self._operators or self._others
+        uid = next(iter(queues))
+        waiting = queues.pop(uid)
+        serve = waiting.popleft()
+        if waiting:
+            queues[uid] = waiting
+        if self._operators or self._others:
             self._reactor.call_at(0, self._next)
         serve()
 
@@ -90,10 +110,16 @@ class Connection:
         turns: Turns,
         sock: socket.socket,
         peer: Peer,
+        operator: bool,
         dispatch: Dispatch,
         on_close: Callable[[Connection], None],
     ) -> None:
         self.peer = peer
+        self.operator = operator
+        """Whether it was one when it connected: it has precedence. What it may do is looked up at each call."""
+        self.heard = False
+        """Whether it has ever made a call."""
+        self._idle_since = reactor.now()
         self._reactor = reactor
         self._turns = turns
         self._socket = sock
@@ -114,6 +140,16 @@ class Connection:
     def unsent(self) -> int:
         """Octets that the kernel did not take yet."""
         return len(self._unsent)
+
+    @property
+    def idle_since(self) -> int | None:
+        """Since when it has asked for nothing, monotonic nanoseconds; None while something is under way."""
+        return None if self._exchange or self._calls or self._unsent else self._idle_since
+
+    def turn_away(self) -> None:
+        """Say why, and hang up, in favour of somebody else."""
+        self._unsent += varlink.encode_error(CallError("TooManyConnections"))
+        self.close()
 
     def close(self) -> None:
         """Send what the kernel takes at once, then hang up."""
@@ -143,6 +179,7 @@ class Connection:
         """An exchange has had its last reply."""
         if exchange is self._exchange:
             self._exchange = None
+            self._idle_since = self._reactor.now()
             self._serve_soon()
 
     def _ready(self, events_ready: int) -> None:
@@ -175,7 +212,7 @@ class Connection:
     def _serve_soon(self) -> None:
         if not self._serves_soon:
             self._serves_soon = True
-            self._turns.wait(self._serve)
+            self._turns.wait(self.peer.uid, self.operator, self._serve)
 
     def _serve(self) -> None:
         """Carry out the next call, if the replies to the one before are taken."""
@@ -191,6 +228,7 @@ class Connection:
         except ProtocolError as error:
             self._reject(error)
             return
+        self.heard = True
         exchange = self._exchange = Exchange(self, call)
         try:
             self._dispatch(exchange)

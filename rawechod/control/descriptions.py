@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import resources
 
 from rawechod.control.varlink import INTERFACE, SERVICE
@@ -34,6 +35,7 @@ error ExpectedMore ()
 """
 
 
+@cache
 def descriptions() -> dict[str, str]:
     """Each interface's, by its name."""
     contract = resources.files(__package__).joinpath(f"{INTERFACE}.varlink").read_text()

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from rawechod.errors import ControlSocketError
 
-BACKLOG = 128
+BACKLOG = (1 << 31) - 1
+"""As many as the system permits (net.core.somaxconn): who does not wait is told EAGAIN above it."""
 
 
 class Endpoint:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from rawechod import __version__, config_problems, events, journal
 from rawechod.config import Config, Table, dump
+from rawechod.control import varlink
 from rawechod.control.arming import ArmParameters, DisarmParameters, arm, disarm
 from rawechod.control.authorize import Operators
 from rawechod.control.connection import Exchange
@@ -87,6 +88,8 @@ class Methods:
     def __init__(self, daemon: Daemon, reactor: Reactor) -> None:
         self._daemon = daemon
         self._peers = Peers(reactor.now)
+        self._shown: tuple[Config, bytes] | None = None
+        """GetConfig's reply, as long as that configuration is in force."""
         self._watching = Watching(reactor, self._look)
         self._probing = Probing(daemon.uptime, lambda: daemon.prober)
 
@@ -160,12 +163,16 @@ class Methods:
 
     def get_peers(self, exchange: Exchange, parameters: PeersParameters) -> None:
         """Whose requests the listeners get."""
-        exchange.reply(self._peers.get(self._daemon.responders(), parameters))
+        exchange.reply_of(self._peers.get(self._daemon.responders(), parameters))
 
     def get_config(self, exchange: Exchange, _: NoParameters) -> None:
         """The configuration in force."""
         daemon = self._daemon
-        exchange.reply({"path": daemon.config_path(), "config": dump(daemon.configuration())})
+        configuration = daemon.configuration()
+        if self._shown is None or self._shown[0] is not configuration:
+            shown = {"path": daemon.config_path(), "config": dump(configuration)}
+            self._shown = (configuration, varlink.encode_reply(shown))
+        exchange.reply_of(self._shown[1])
 
     def arm(self, exchange: Exchange, parameters: ArmParameters) -> None:
         """Let a loopback return frames, for a time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from heapq import nlargest
 from operator import itemgetter
@@ -10,6 +11,7 @@ from typing import Annotated, NamedTuple
 from pydantic import Field
 
 from rawechod.config import Table
+from rawechod.control import varlink
 from rawechod.control.tracing import listeners_on
 from rawechod.control.varlink import Parameters
 from rawechod.durations import UNITS
@@ -44,18 +46,21 @@ class Peers:
     def __init__(self, now: Callable[[], int]) -> None:
         self._now = now
         self._rankings: dict[Listener, _Ranking] = {}
+        self._texts: dict[str | None, list[str]] = {}
+        """The same as JSON, a peer each, by the interface that was asked for."""
         self._looked_at = 0
 
-    def get(self, listeners: list[Listener], parameters: PeersParameters) -> Parameters:
-        """GetPeers' reply; raises CallError."""
+    def get(self, listeners: list[Listener], parameters: PeersParameters) -> bytes:
+        """GetPeers' reply, a message; raises CallError."""
         interface, most = parameters.interface, parameters.most
         meant = listeners if interface is None else listeners_on(listeners, interface)
-        rankings = [self._ranked(listeners)[one] for one in meant]
-        return {
-            "peers": self._told(rankings, DEFAULT if most is None else most),
-            "known": sum(one.known for one in rankings),
-            "forgotten": sum(one.forgotten for one in rankings),
-        }
+        ranked = self._ranked(listeners)
+        rankings = [ranked[one] for one in meant]
+        if interface not in self._texts:
+            self._texts[interface] = [json.dumps(peer) for peer in self._told(rankings, MOST)]
+        peers = ",".join(self._texts[interface][: DEFAULT if most is None else most])
+        known, forgotten = sum(one.known for one in rankings), sum(one.forgotten for one in rankings)
+        return varlink.reply_of(f'{{"peers":[{peers}],"known":{known},"forgotten":{forgotten}}}')
 
     def busiest(self, listeners: list[Listener], most: int) -> list[Parameters]:
         """So many of all, as it is now."""
@@ -66,6 +71,7 @@ class Peers:
         return self._rankings if good else self._look(listeners)
 
     def _look(self, listeners: list[Listener]) -> dict[Listener, _Ranking]:
+        self._texts.clear()
         self._rankings, self._looked_at = {one: _rank(one) for one in listeners}, self._now()
         return self._rankings
 

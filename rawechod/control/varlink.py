@@ -110,8 +110,13 @@ def encode_call(call: Call) -> bytes:
 
 def encode_reply(parameters: Parameters, continues: bool = False) -> bytes:
     """The message, with its end."""
-    fields: Parameters = {"parameters": parameters}
-    return _encode(fields | {"continues": True} if continues else fields)
+    return reply_of(_json(parameters), continues)
+
+
+def reply_of(parameters: str, continues: bool = False) -> bytes:
+    """The same, of parameters that are JSON already."""
+    more = ',"continues":true' if continues else ""
+    return f'{{"parameters":{parameters}{more}}}'.encode() + b"\0"
 
 
 def encode_error(error: CallError) -> bytes:
@@ -120,7 +125,11 @@ def encode_error(error: CallError) -> bytes:
 
 
 def _encode(fields: Parameters) -> bytes:
-    return json.dumps(fields, separators=(",", ":"), allow_nan=False).encode() + b"\0"
+    return _json(fields).encode() + b"\0"
+
+
+def _json(fields: Parameters) -> str:
+    return json.dumps(fields, separators=(",", ":"), allow_nan=False)
 
 
 def _decode(message: bytes) -> Parameters:

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from rawechod.config import Duration, Table
 from rawechod.control.connection import Exchange, Turns
-from rawechod.control.varlink import SERVICE, CallError, Parameters
+from rawechod.control.varlink import SERVICE, CallError, Parameters, encode_reply
 from rawechod.durations import UNITS
 from rawechod.reactor import Reactor
 
@@ -53,6 +53,9 @@ class Watching:
         self._take_look = look
         self._last: Parameters = {}
         self._looked_at = -SHORTEST
+        self._encoded: Parameters = {}
+        """The look that these messages, by the number of peers, are of."""
+        self._messages: dict[int, bytes] = {}
         self._watchers: list[_Watcher] = []
         self._ticks = False
 
@@ -63,7 +66,7 @@ class Watching:
         interval = parameters.interval or DEFAULT
         most = DEFAULT_TOLD if parameters.most is None else parameters.most
         watcher = _Watcher(exchange, interval, most, self._reactor.now() + interval)
-        exchange.event(_told(self._look(), most))
+        exchange.event_of(self._message(self._look(), most))
         self._watchers.append(watcher)
         exchange.on_hang_up = lambda: self._end(watcher)
         if not self._ticks:
@@ -93,11 +96,11 @@ class Watching:
     def _tell(self, readers: list[_Watcher], look: Parameters) -> None:
         def tell(reader: _Watcher) -> None:
             reader.waits = False
-            reader.exchange.event(_told(look, reader.most))
+            reader.exchange.event_of(self._message(look, reader.most))
 
         for reader in readers:
             reader.waits = True
-            self._turns.wait(partial(tell, reader))
+            self._turns.wait(reader.exchange.peer.uid, reader.exchange.operator, partial(tell, reader))
 
     def _look(self) -> Parameters:
         """The last one while it is good; whatever its age, all in it is of one moment."""
@@ -105,6 +108,15 @@ class Watching:
         if now - self._looked_at >= SHORTEST:
             self._last, self._looked_at = self._take_look(), now
         return self._last
+
+    def _message(self, look: Parameters, most: int) -> bytes:
+        """A look as many peers long; those who want as many get the same."""
+        if look is not self._encoded:
+            self._encoded = look
+            self._messages.clear()
+        if most not in self._messages:
+            self._messages[most] = encode_reply(_told(look, most), continues=True)
+        return self._messages[most]
 
 
 def _told(look: Parameters, most: int) -> Parameters:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import resource
+import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +14,10 @@ import pytest
 
 from rawechod.control.varlink import CALL_LIMIT
 from tests.control.talk import CONTROL, SERVICE, STRANGER, Talk, connect, connect_as
-from tests.lab import Daemon, StartDaemon, wait_for
+from tests.lab import Daemon, Host, StartDaemon, wait_for
 
+GROUP = grp.getgrnam("daemon")
+"""A group that every system has."""
 MOST_A_UID = 128
 MOST_UNREAD = 4 << 20
 KERNEL_KEEPS = 4 << 20
@@ -177,3 +182,88 @@ def test_strangers_do_not_lock_root_out(served: Daemon) -> None:
     finally:
         for talk in (talk for crowd in crowds for talk in crowd):
             talk.socket.close()
+
+
+CROWDS = 5
+ROOM = 512 - 64 - 16
+"""Connections for all who are no operators."""
+
+
+@pytest.fixture
+def crowds(lone_host: Host, daemon: StartDaemon) -> Iterator[tuple[Daemon, list[list[Talk]]]]:
+    """As many connections as strangers get, of five of them; the first is a watcher."""
+    ours = daemon(lone_host, f"[control]\noperators = ['@{GROUP.gr_name}']\n")
+    made = [connect_as(ours.control, STRANGER, count=1)]
+    made[0][0].more("Watch", interval="100ms")
+    made[0][0].receive()
+    made += [connect_as(ours.control, STRANGER + number, count=ROOM // CROWDS) for number in range(CROWDS)]
+    yield ours, made
+    for talk in (talk for crowd in made for talk in crowd):
+        talk.socket.close()
+
+
+def admitted(talks: list[Talk]) -> list[bool]:
+    """Which of these connections are served; they stay open."""
+
+    def served_now(talk: Talk) -> bool:
+        try:
+            return "pid" in talk.call("GetStatus").get("parameters", {})
+        except (EOFError, OSError):
+            return False
+
+    return [served_now(talk) for talk in talks]
+
+
+def hung_up(talk: Talk) -> bool:
+    """Whether the daemon has ended this connection, and said why."""
+    talk.socket.setblocking(False)
+    try:
+        return b"TooManyConnections" in talk.rest()
+    except BlockingIOError:
+        return False
+
+
+def test_operators_always_find_room(crowds: tuple[Daemon, list[list[Talk]]]) -> None:
+    """One with all that a user may have, and root behind: strangers who ask for nothing yield."""
+    ours, strangers = crowds
+    operators = connect_as(ours.control, STRANGER + 100, [GROUP.gr_gid], count=MOST_A_UID)
+    with connect(ours.control) as root:
+        assert all(admitted([operators[0], operators[-1], root]))
+    assert any(hung_up(talk) for talk in strangers[1])
+    assert not hung_up(operators[0])
+    assert "listeners" in strangers[0][0].receive()["parameters"], "the watcher asks for something"
+    for talk in operators:
+        talk.socket.close()
+
+
+def test_the_greediest_yields(crowds: tuple[Daemon, list[list[Talk]]]) -> None:
+    """To a stranger who comes late; the connection that goes is the one that has been idle longest."""
+    ours, strangers = crowds
+    late = connect_as(ours.control, STRANGER + 200, count=2)
+    assert all(admitted(late))
+    assert hung_up(strangers[1][0])
+    assert not hung_up(strangers[1][-1])
+    for talk in late:
+        talk.socket.close()
+
+
+def test_who_never_says_anything_is_hung_up_on(served: Daemon) -> None:
+    """Also with half a call; who has called stays, however long it is silent."""
+    with connect(served.control) as silent, connect(served.control) as half, connect(served.control) as caller:
+        assert "pid" in caller.call("GetStatus")["parameters"]
+        half.octets(b'{"method":')
+        assert silent.rest() == half.rest() == b""
+        assert "pid" in caller.call("GetStatus")["parameters"]
+
+
+def test_callers_queue_while_the_daemon_is_busy(served: Daemon) -> None:
+    """Hundreds who come at once and don't wait: none is told EAGAIN."""
+    served.signal(signal.SIGSTOP)
+    talks = [socket.socket(socket.AF_UNIX) for _ in range(MOST_A_UID * 3)]
+    for talk in talks:
+        talk.setblocking(False)
+    found = {talk.connect_ex(str(served.control)) for talk in talks}
+    served.signal(signal.SIGCONT)
+    for talk in talks:
+        talk.close()
+    assert found == {0}

@@ -24,7 +24,7 @@ def test_fault_of_a_method() -> None:
     near, far = socket.socketpair()
     far.setblocking(False)
     peer = Peer(os.getpid(), os.getuid(), frozenset())
-    Connection(reactor, Turns(reactor), far, peer, faulty, lambda _: reactor.stop())
+    Connection(reactor, Turns(reactor), far, peer, True, faulty, lambda _: reactor.stop())
     near.sendall(b'{"method":"a.Faulty"}\0{"method":"a.Sound"}\0')
     near.shutdown(socket.SHUT_WR)
     reactor.run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
@@ -85,3 +86,29 @@ def test_a_passed_socket_is_honoured(machine: Machine, activated: str) -> None:
     status = json.loads(machine.run("rawechoctl", "--socket", activated, "--json=short", "status").stdout)
     assert status["pid"] == int(machine.show("activated", "MainPID"))
     assert not (machine.root / "run/rawecho/control.sock").exists()
+
+
+_HOLD = """
+import socket, sys, time
+held = [socket.socket(socket.AF_UNIX) for _ in range(96)]
+for each in held:
+    each.connect("/run/rawecho/control.sock")
+    each.sendall(b'{"method":"io.rawecho.Control.GetCounters"}\\0')
+    each.recv(1)
+print("held", flush=True)
+time.sleep(1000)
+"""
+
+
+def test_a_reload_finds_room(service: Service) -> None:
+    """ExecReload= runs as the daemon's own user: strangers with all the connections they get are no hindrance."""
+    with contextlib.ExitStack() as stack:
+        for uid in range(4711, 4716):
+            user = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+            command = [*service.machine.inside, *user, "/usr/bin/python3", "-c", _HOLD]
+            holder = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+            stack.callback(holder.kill)
+            assert holder.stdout
+            assert holder.stdout.readline() == "held\n"
+        service.systemctl("reload")
+        assert service.status()["pid"] == int(service.show("MainPID"))
