@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
+from enum import Enum
 from typing import Any, NamedTuple, Protocol
 
 from pydantic import BaseModel, ValidationError
@@ -74,12 +75,19 @@ class DescriptionParameters(Table):
     interface: str
 
 
+class Callers(Enum):
+    """Who may call a method; each has to say."""
+
+    EVERYBODY = "everybody"
+    OPERATORS = "operators"
+
+
 class Method(NamedTuple):
     """A row of the table."""
 
     carry_out: Callable[[Methods, Exchange, Any], None]
+    callers: Callers
     parameters: type[BaseModel] = NoParameters
-    operators_only: bool = False
 
 
 class Methods:
@@ -100,7 +108,7 @@ class Methods:
         if method is None:
             raise _unknown(name)
         operators = self._daemon.operators()
-        if method.operators_only and not operators.permits(exchange.peer):
+        if method.callers is not Callers.EVERYBODY and not operators.permits(exchange.peer):
             journal.emit(events.REFUSED, uid=exchange.peer.uid, method=name)
             raise CallError("PermissionDenied", reason=operators.refusal)
         method.carry_out(self, exchange, _validated(method.parameters, exchange.call.parameters))
@@ -209,19 +217,21 @@ class Methods:
 
 
 METHODS = {
-    f"{SERVICE}.GetInfo": Method(Methods.get_info),
-    f"{SERVICE}.GetInterfaceDescription": Method(Methods.get_interface_description, DescriptionParameters),
-    f"{INTERFACE}.GetStatus": Method(Methods.get_status),
-    f"{INTERFACE}.GetCounters": Method(Methods.get_counters),
-    f"{INTERFACE}.GetPeers": Method(Methods.get_peers, PeersParameters),
-    f"{INTERFACE}.Watch": Method(Methods.watch, WatchParameters),
-    f"{INTERFACE}.GetConfig": Method(Methods.get_config),
-    f"{INTERFACE}.Probe": Method(Methods.probe, ProbeParameters, operators_only=True),
-    f"{INTERFACE}.Arm": Method(Methods.arm, ArmParameters, operators_only=True),
-    f"{INTERFACE}.Disarm": Method(Methods.disarm, DisarmParameters, operators_only=True),
-    f"{INTERFACE}.Trace": Method(Methods.trace, TraceParameters, operators_only=True),
-    f"{INTERFACE}.Judge": Method(Methods.judge, JudgeParameters, operators_only=True),
-    f"{INTERFACE}.Reload": Method(Methods.reload, operators_only=True),
+    f"{SERVICE}.GetInfo": Method(Methods.get_info, Callers.EVERYBODY),
+    f"{SERVICE}.GetInterfaceDescription": Method(
+        Methods.get_interface_description, Callers.EVERYBODY, DescriptionParameters
+    ),
+    f"{INTERFACE}.GetStatus": Method(Methods.get_status, Callers.EVERYBODY),
+    f"{INTERFACE}.GetCounters": Method(Methods.get_counters, Callers.EVERYBODY),
+    f"{INTERFACE}.GetPeers": Method(Methods.get_peers, Callers.EVERYBODY, PeersParameters),
+    f"{INTERFACE}.Watch": Method(Methods.watch, Callers.EVERYBODY, WatchParameters),
+    f"{INTERFACE}.GetConfig": Method(Methods.get_config, Callers.EVERYBODY),
+    f"{INTERFACE}.Probe": Method(Methods.probe, Callers.OPERATORS, ProbeParameters),
+    f"{INTERFACE}.Arm": Method(Methods.arm, Callers.OPERATORS, ArmParameters),
+    f"{INTERFACE}.Disarm": Method(Methods.disarm, Callers.OPERATORS, DisarmParameters),
+    f"{INTERFACE}.Trace": Method(Methods.trace, Callers.OPERATORS, TraceParameters),
+    f"{INTERFACE}.Judge": Method(Methods.judge, Callers.OPERATORS, JudgeParameters),
+    f"{INTERFACE}.Reload": Method(Methods.reload, Callers.OPERATORS),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import re
 import socket
 from collections.abc import Sequence
 
@@ -12,14 +13,17 @@ import pytest
 
 from rawechod.control import authorize
 from rawechod.control.authorize import OVERFLOW_ID, Operators, Peer
+from rawechod.control.descriptions import descriptions
 from tests.control.talk import CONTROL, NOBODY, SERVICE, STRANGER, Talk, connect, connect_as
 from tests.lab import Daemon, Host, StartDaemon, wait_for
 
 GROUP = grp.getgrnam("daemon")
 """A group that every system has."""
 USER = pwd.getpwnam("daemon")
-READING = ["GetStatus", "GetCounters", "GetPeers", "GetConfig"]
-ACTING = ["Probe", "Reload"]
+READING = {"GetStatus", "GetCounters", "GetPeers", "GetConfig", "Watch"}
+ACTING = {"Probe", "Arm", "Disarm", "Trace", "Judge", "Reload"}
+METHODS = {name: about for about, name in re.findall(r"((?:#.*\n)*)method (\w+)", descriptions()[CONTROL])}
+"""Those of the interface file, and what it says of them."""
 
 
 @pytest.fixture
@@ -46,17 +50,42 @@ def acts(talk: Talk) -> bool:
     return int(reply["parameters"]["summary"]["received"]) == 1
 
 
+def test_each_method_has_a_rule() -> None:
+    """One that is new in the interface file needs one above; the file says who may call what acts."""
+    assert set(METHODS) == READING | ACTING
+    assert {name for name, comment in METHODS.items() if "(operators" in comment} == ACTING
+
+
 @pytest.mark.parametrize("uid", [0, STRANGER, NOBODY])
-def test_everybody_reads(ours: Daemon, uid: int) -> None:
-    """Status, counters, configuration, and what the service is."""
+@pytest.mark.parametrize("method", sorted(READING))
+def test_everybody_reads(ours: Daemon, method: str, uid: int) -> None:
+    """Whoever it is."""
     with _as(ours, uid) as talk:
-        for method in READING:
-            assert "error" not in talk.call(method)
-        talk.send({"method": f"{SERVICE}.GetInfo"})
+        talk.more(method)
         assert "error" not in talk.receive()
 
 
-@pytest.mark.parametrize("method", ACTING)
+@pytest.mark.parametrize("method", sorted(set(METHODS) - READING))
+def test_nobody_else_acts(ours: Daemon, method: str) -> None:
+    """A method of which nothing is said above is not for everybody."""
+    with _as(ours, STRANGER) as talk:
+        talk.more(method)
+        assert talk.receive()["error"] == f"{CONTROL}.PermissionDenied"
+        talk.send({"method": f"{CONTROL}.{method}", "oneway": True})
+        assert "pid" in talk.call("GetStatus")["parameters"]
+    wait_for(lambda: ours.stderr.count(f"{STRANGER} may not call {CONTROL}.{method}") == 2, "both refusals")
+
+
+def test_everybody_asks_what_the_service_is(ours: Daemon) -> None:
+    """And for the interfaces' descriptions."""
+    with _as(ours, STRANGER) as talk:
+        talk.send({"method": f"{SERVICE}.GetInfo"})
+        for interface in talk.receive()["parameters"]["interfaces"]:
+            talk.send({"method": f"{SERVICE}.GetInterfaceDescription", "parameters": {"interface": interface}})
+            assert "description" in talk.receive()["parameters"]
+
+
+@pytest.mark.parametrize("method", ["Probe", "Reload"])
 def test_refusal_names_the_group(ours: Daemon, method: str) -> None:
     """A stranger is told which group to join, and to log in again; nothing was done; the journal has it."""
     with _as(ours, STRANGER) as talk:
