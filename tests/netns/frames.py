@@ -113,7 +113,7 @@ def parse(frame: bytes) -> Echo:
         offset += 4
     start = offset + 2 + (4 if tpid == PAE else 0)
     magic, version, *fields = _PDU.unpack_from(frame, start)
-    pdu = Pdu(*fields, magic, version)
+    pdu = Pdu(*fields)._replace(magic=magic, version=version)
     dst, src = frame[:6].hex(":"), frame[6:12].hex(":")
     return Echo(dst, src, tuple(tags), tpid, frame[offset + 2 : start], pdu, frame[start + _PDU.size :])
 
