@@ -17,7 +17,10 @@ from setuptools.command.build_ext import build_ext
 
 HERE = Path(__file__).resolve().parent
 ECHO = Path("rawechod") / "echo"
-PROGRAM = "reflect.bpf.o"
+PROGRAMS = {"reflect.bpf.o": (), "reflect-tags.bpf.o": ("-DRE_ASK_FOR_TAGS",)}
+"""The kernel engine's objects: the second one asks the driver for VLAN tags, which takes Linux 6.8."""
+BPF_FLAGS = ("-O2", "-g", "-Wall", "-target", "bpf", "-mcpu=v2", "-mllvm", "-no-stack-coloring")
+"""Without CAP_PERFMON Linux 6.1 refuses 32-bit stores to where a pointer was kept on the stack."""
 
 
 class BuildNative(build_ext):
@@ -31,23 +34,23 @@ class BuildNative(build_ext):
         (include / "constants.h").write_bytes(subprocess.run(command, cwd=HERE, check=True, stdout=-1).stdout)
         self.include_dirs.append(str(include))
         super().run()
-        self._build_program(include)
+        self._build_programs(include)
 
-    def _build_program(self, include: Path) -> None:
-        target = (HERE if self.inplace else Path(self.build_lib)) / ECHO / PROGRAM
-        target.parent.mkdir(parents=True, exist_ok=True)
+    def _build_programs(self, include: Path) -> None:
         clang = shutil.which("clang")
         if not clang:
             print("setup.py: no clang: built without the kernel engine", file=sys.stderr)
             return
         headers = f"/usr/include/{sysconfig.get_config_var('MULTIARCH') or ''}"
-        flags = ["-O2", "-g", "-Wall", "-target", "bpf", "-mcpu=v3", f"-I{include}", f"-I{headers}"]
-        prefix = f"-ffile-prefix-map={HERE}=."
+        flags = [*BPF_FLAGS, f"-I{include}", f"-I{headers}", f"-ffile-prefix-map={HERE}=."]
         source = str(HERE / ECHO / "reflect.bpf.c")
-        if subprocess.run([clang, *flags, prefix, "-c", source, "-o", str(target)], check=False).returncode:
-            print("setup.py: clang failed: built without the kernel engine (libbpf-dev?)", file=sys.stderr)
-        elif strip := shutil.which("llvm-strip"):
-            subprocess.run([strip, "-g", str(target)], check=True)
+        for name, defines in PROGRAMS.items():
+            target = (HERE if self.inplace else Path(self.build_lib)) / ECHO / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if subprocess.run([clang, *flags, *defines, "-c", source, "-o", str(target)], check=False).returncode:
+                print(f"setup.py: clang failed: built without {name} (libbpf-dev?)", file=sys.stderr)
+            elif strip := shutil.which("llvm-strip"):
+                subprocess.run([strip, "-g", str(target)], check=True)
 
 
 def extension(name: str, *parts: str) -> Extension:

@@ -14,12 +14,14 @@ from collections.abc import Callable
 from rawechod import driver, events, journal
 from rawechod.driver import Driver
 from rawechod.echo import native
-from rawechod.echo.bpf import Bound, Program, UnavailableError
-from rawechod.echo.trial import UNDISTURBED, Counts, Verdict, judge, refusal
+from rawechod.echo.bpf import Native, Program, UnavailableError
+from rawechod.echo.trial import TELLS_TAGS, UNDISTURBED, Counts, Verdict, judge, refusal
 from rawechod.errors import InterfaceError
 from rawechod.reactor import Deadline, Reactor
 
 PATH = native.HERE / "reflect.bpf.o"
+ASKS_FOR_TAGS = native.HERE / "reflect-tags.bpf.o"
+"""The same, but that its native program asks the driver for a frame's tag."""
 NATIVE, ON_TRIAL, GENERIC = "native", "native (on trial)", "generic"
 NEVER_LEFT = "the driver's counters tell that its answers never left"
 LOOK_AGAIN = 50_000_000
@@ -53,7 +55,7 @@ class Attachment:
 
     def attach(self) -> None:
         """Begin, once the program's settings are written; raises InterfaceError where no mode is possible."""
-        if self.program.bound_fd is None or not self._attach_native():
+        if self.program.native_fd is None or not self._attach_native():
             self._attach_generic()
 
     def check(self) -> None:
@@ -73,12 +75,16 @@ class Attachment:
     def _load(self) -> Program:
         if self._may_be_native():
             try:
-                return Program(PATH, "reflect", Bound("reflect_native", self._ifindex))
+                return self._load_native(self._driver.name == TELLS_TAGS)
             except UnavailableError:
                 raise
             except InterfaceError as error:
                 self._refuse(str(error))
         return Program(PATH, "reflect")
+
+    def _load_native(self, tells_tags: bool) -> Program:
+        bound_to = self._ifindex if tells_tags else None
+        return Program(ASKS_FOR_TAGS if tells_tags else PATH, "reflect", Native("reflect_native", bound_to))
 
     def _may_be_native(self) -> bool:
         if self._wanted == GENERIC:

@@ -18,6 +18,9 @@ LIBRARY = "libbpf.so.1"
 ATTACH_TYPE_XDP = 37
 XDP_FLAGS_SKB_MODE, XDP_FLAGS_DRV_MODE = 1 << 1, 1 << 2
 BPF_F_XDP_DEV_BOUND_ONLY = 1 << 6
+LOG_STATISTICS = 4
+"""The verifier's log level for what it complains of, without the steps to it, and how much it had to do."""
+LOG_SIZE = 1 << 14
 ANY = 0
 _LINK_OPTIONS_SIZE = 16
 _HINTS = {
@@ -39,6 +42,8 @@ _SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "bpf_program__set_autoload": (_i, (_p, ctypes.c_bool)),
     "bpf_program__set_flags": (_i, (_p, _u32)),
     "bpf_program__set_ifindex": (None, (_p, _u32)),
+    "bpf_program__set_log_level": (_i, (_p, _u32)),
+    "bpf_program__set_log_buf": (_i, (_p, _p, ctypes.c_size_t)),
     "bpf_map_update_elem": (_i, (_i, _p, _p, _u64)),
     "bpf_map_lookup_elem": (_i, (_i, _p, _p)),
     "bpf_map_lookup_and_delete_elem": (_i, (_i, _p, _p)),
@@ -83,17 +88,25 @@ def _undisturbed() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-class Bound(NamedTuple):
-    """A further program of an object, for native mode: what it may ask the driver depends on which one it is."""
+def first_complaint(log: bytes) -> str:
+    """Of the verifier, from its log: its first line but for the figures. Empty where it has none."""
+    lines = log.partition(b"\0")[0].decode("ascii", "replace").splitlines()
+    figures = ("verification time", "stack depth", "processed ")
+    return next((line.strip() for line in lines if line.strip() and not line.startswith(figures)), "")
+
+
+class Native(NamedTuple):
+    """A further program of an object, for native mode."""
 
     name: str
-    ifindex: int
+    bound_to: int | None
+    """The interface whose driver it asks: what it may ask depends on which one that is. None = it asks nothing."""
 
 
 class Program:
     """A loaded object with one program, or two that share its maps."""
 
-    def __init__(self, path: Path, name: str, bound: Bound | None = None) -> None:
+    def __init__(self, path: Path, name: str, native: Native | None = None) -> None:
         """Raises InterfaceError, with what the kernel says; UnavailableError where it would refuse any."""
         found = library()
         if found is None:
@@ -102,8 +115,9 @@ class Program:
         self._object = found.bpf_object__open_file(str(path).encode(), None)
         if not self._object:
             raise InterfaceError(f"{path.name}: {os.strerror(ctypes.get_errno())}")
-        if bound:
-            self._bind(bound)
+        if native:
+            self._load_too(native)
+        log = self._listen([name, native.name] if native else [name])
         with _undisturbed():
             code: int = found.bpf_object__load(self._object)
         if code:
@@ -112,20 +126,29 @@ class Program:
                 raise UnavailableError(
                     "eBPF takes CAP_BPF and CAP_NET_ADMIN: install the unit's drop-in ebpf.conf"
                 )
-            raise InterfaceError(f"the kernel does not load the eBPF program ({os.strerror(-code)})")
+            complaint = first_complaint(log.raw) or os.strerror(-code)
+            raise InterfaceError(f"the kernel does not load the eBPF program ({complaint})")
         self.fd: int = found.bpf_program__fd(self._find(name))
-        self.bound_fd: int | None = found.bpf_program__fd(self._find(bound.name)) if bound else None
+        self.native_fd: int | None = found.bpf_program__fd(self._find(native.name)) if native else None
 
     def _find(self, name: str) -> int:
         found: int = self._library.bpf_object__find_program_by_name(self._object, name.encode())
         return found
 
-    def _bind(self, bound: Bound) -> None:
-        """Have it loaded too."""
-        program = self._find(bound.name)
+    def _listen(self, names: list[str]) -> ctypes.Array[ctypes.c_char]:
+        """A buffer for the verifier's complaints; loading ends at the first program that has any."""
+        log = ctypes.create_string_buffer(LOG_SIZE)
+        for name in names:
+            self._library.bpf_program__set_log_level(self._find(name), LOG_STATISTICS)
+            self._library.bpf_program__set_log_buf(self._find(name), log, LOG_SIZE)
+        return log
+
+    def _load_too(self, native: Native) -> None:
+        program = self._find(native.name)
         self._library.bpf_program__set_autoload(program, True)
-        self._library.bpf_program__set_ifindex(program, bound.ifindex)
-        self._library.bpf_program__set_flags(program, BPF_F_XDP_DEV_BOUND_ONLY)
+        if native.bound_to is not None:
+            self._library.bpf_program__set_ifindex(program, native.bound_to)
+            self._library.bpf_program__set_flags(program, BPF_F_XDP_DEV_BOUND_ONLY)
 
     def close(self) -> None:
         """Unload; a link that is still open keeps the program."""
@@ -136,11 +159,11 @@ class Program:
         return Map(self._library, self._library.bpf_object__find_map_fd_by_name(self._object, name.encode()))
 
     def attach(self, ifindex: int, *, native: bool = False) -> int:
-        """Run it on an interface, the bound one in native mode, until the returned descriptor is closed.
+        """Run it on an interface, the other one in native mode, until the returned descriptor is closed.
 
         The kernel closes it when we die, however we die. Raises InterfaceError.
         """
-        flags, fd = (XDP_FLAGS_DRV_MODE, self.bound_fd) if native else (XDP_FLAGS_SKB_MODE, self.fd)
+        flags, fd = (XDP_FLAGS_DRV_MODE, self.native_fd) if native else (XDP_FLAGS_SKB_MODE, self.fd)
         options = _LinkOptions(_LINK_OPTIONS_SIZE, flags)
         link: int = self._library.bpf_link_create(fd, ifindex, ATTACH_TYPE_XDP, ctypes.byref(options))
         if link < 0:

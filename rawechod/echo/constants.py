@@ -14,6 +14,8 @@ MOST_REFUSED = 8
 """EtherTypes that loopback mode leaves to the host."""
 HEAD_LENGTH = 14
 """Octets behind the addresses that the breaker wants to know: three tags and the EtherType."""
+TRACED_OCTETS = 64
+"""Of each frame that the kernel engine tells a trace of: enough for addresses, tags and Echo PDU."""
 
 CONSTANTS = {
     "MAGIC": echo.MAGIC,
@@ -48,6 +50,7 @@ CONSTANTS = {
     "MOST_LOOPS": MOST_LOOPS,
     "MOST_REFUSED": MOST_REFUSED,
     "HEAD_LENGTH": HEAD_LENGTH,
+    "TRACED_OCTETS": TRACED_OCTETS,
 }
 
 

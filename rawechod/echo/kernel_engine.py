@@ -35,7 +35,9 @@ _KEY = struct.Struct("=I")
 _NUMBER = struct.Struct("=Q")
 _FIRST = _KEY.pack(0)
 _LOOP = struct.Struct(f"=Q{HEAD_LENGTH}s?x")
-_SESSION_KEY_SIZE, _SESSION_SIZE = 16, 48
+_SESSION_KEY_SIZE, _SESSION_SIZE = 16, 56
+_LAST = struct.Struct("=8xQ")
+"""Of a session: when its last request came, behind the lock."""
 
 
 class KernelEngine:
@@ -172,6 +174,6 @@ class KernelEngine:
         """Forget sessions and peers that fell silent; the program can't."""
         self._sweep_at = self._reactor.call_at(self._reactor.now() + SWEEP_INTERVAL, self._sweep)
         now = self._reactor.now()
-        self._sessions.forget(lambda state: now - _NUMBER.unpack_from(state)[0] >= SessionTable.SILENCE)
+        self._sessions.forget(lambda state: now - _LAST.unpack_from(state)[0] >= SessionTable.SILENCE)
         self._duty.reflector.peers.add(self._peers.forget(now))
         self._attachment.check()

@@ -78,6 +78,8 @@ class Settings(ctypes.Structure):
         ("refused_count", ctypes.c_uint8),
         ("session", ctypes.c_uint32),
         ("refused", ctypes.c_uint16 * MOST_REFUSED),
+        ("dropped", ctypes.c_uint16),
+        ("traced", ctypes.c_uint8),
     )
 
 

@@ -50,11 +50,18 @@ struct {
 	__type(value, struct re_peer);
 } others SEC(".maps");
 
+/* Several receive queues serve one session at once. */
+struct kept {
+	struct bpf_spin_lock lock;
+	__u32 zero;
+	struct re_session session;
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, RE_MOST_SESSIONS);
 	__type(key, struct session);
-	__type(value, struct re_session);
+	__type(value, struct kept);
 } sessions SEC(".maps");
 
 struct {
@@ -89,14 +96,27 @@ RE_INLINE int re_allowed(void *tables, __u64 mac)
 RE_INLINE struct re_received re_receive(void *tables, __u64 mac, __u32 number, __u32 seq, __u64 now)
 {
 	struct session key = {.mac = mac, .session = number};
-	struct re_session *state = bpf_map_lookup_elem(&sessions, &key), fresh = re_new_session(seq, now);
+	struct kept *kept = bpf_map_lookup_elem(&sessions, &key);
+	struct re_received answer;
 
-	if (state)
-		return re_record(state, seq, now);
-	/* Full: not kept. Another CPU was quicker: not counted, for this once. */
-	if (bpf_map_update_elem(&sessions, &key, &fresh, BPF_NOEXIST))
+	if (!kept) {
+		struct kept fresh = {.session.last = now};
+
+		/* Full, or another CPU was quicker. */
+		bpf_map_update_elem(&sessions, &key, &fresh, BPF_NOEXIST);
+		kept = bpf_map_lookup_elem(&sessions, &key);
+	}
+	if (!kept)
 		return (struct re_received){0};
-	return re_answer(&fresh, 0);
+	bpf_spin_lock(&kept->lock);
+	if (kept->session.count) {
+		answer = re_record(&kept->session, seq, now);
+	} else {
+		kept->session = re_new_session(seq, now);
+		answer = re_answer(&kept->session, 0);
+	}
+	bpf_spin_unlock(&kept->lock);
+	return answer;
 }
 
 RE_INLINE int re_take(__u64 *due, __u64 now, __u64 cost, __u64 tolerance)
@@ -146,7 +166,7 @@ RE_INLINE void re_count_peer(struct re_peer *peer, int replied, __u64 now)
 	peer->last = now;
 }
 
-RE_INLINE enum re_verdict re_admit_loop(void *tables, const struct re_frame *frame, __u64 mac)
+RE_INLINE enum re_verdict re_admit_loop(void *tables, struct re_frame *frame, __u64 mac)
 {
 	struct loop *loop = bpf_map_lookup_elem(&loops, &mac), fresh = {.frames = 1};
 
@@ -154,7 +174,7 @@ RE_INLINE enum re_verdict re_admit_loop(void *tables, const struct re_frame *fra
 		__sync_fetch_and_add(&loop->frames, 1);
 		return loop->open ? RE_STORM : RE_RETURN;
 	}
-	if (frame->data + 12 + RE_HEAD_LENGTH > frame->end)
+	if (!re_holds(frame, &frame->data, 12 + RE_HEAD_LENGTH))
 		return RE_PASS;
 	__builtin_memcpy(fresh.head, frame->data + 12, RE_HEAD_LENGTH);
 	/* Full: too many to watch. Another CPU was quicker: this frame is lost, once. */
@@ -164,34 +184,105 @@ RE_INLINE enum re_verdict re_admit_loop(void *tables, const struct re_frame *fra
 /* Native mode, on trial: wakes the daemon at the first answer. It never reads them: one that waits is enough. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 4096);
+	__uint(max_entries, 1 << 16); /* one page, of any architecture's */
 } answered SEC(".maps");
+
+/* While somebody traces: each frame that is decided on here, as it came. ring.py has the layout. */
+struct traced {
+	__u64 received_at;
+	__u32 length;
+	__u32 verdict;
+	__u8 octets[RE_TRACED_OCTETS]; /* zero behind the frame's end */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 18);
+} traces SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1); /* those that found it full */
+	__type(key, __u32);
+	__type(value, __u64);
+} untraced SEC(".maps");
+
+/* Each CPU's, while it decides; not on the stack, where the verifier would walk all that follows twice. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct traced);
+} tracing SEC(".maps");
+
+RE_INLINE void begin_trace(struct xdp_md *context, const struct re_frame *frame)
+{
+	__u32 first = 0;
+	struct traced *traced = bpf_map_lookup_elem(&tracing, &first);
+	__u64 kept = frame->length;
+
+	if (!traced || kept < RE_HEADER_LENGTH)
+		return;
+	__builtin_memset(traced->octets, 0, RE_TRACED_OCTETS);
+	traced->received_at = frame->received_at;
+	traced->length = frame->length;
+	if (kept > RE_TRACED_OCTETS)
+		kept = RE_TRACED_OCTETS;
+	/* The verifier wants to see its bounds where it is used, one by one. */
+	asm volatile("" : "+r"(kept));
+	if (kept < RE_HEADER_LENGTH)
+		return;
+	asm volatile("" : "+r"(kept));
+	if (kept <= RE_TRACED_OCTETS)
+		bpf_xdp_load_bytes(context, 0, traced->octets, kept);
+}
+
+RE_INLINE void end_trace(__u32 verdict)
+{
+	__u32 first = 0;
+	struct traced *traced = bpf_map_lookup_elem(&tracing, &first);
+	__u64 *missed;
+
+	if (!traced)
+		return;
+	traced->verdict = verdict;
+	if (!bpf_ringbuf_output(&traces, traced, sizeof *traced, 0))
+		return;
+	missed = bpf_map_lookup_elem(&untraced, &first);
+	if (missed)
+		*missed += 1;
+}
 
 RE_INLINE int answer(struct xdp_md *context)
 {
 	__u32 first = 0, verdict;
 	struct re_settings *settings = bpf_map_lookup_elem(&settings_map, &first);
 	__u64 *count;
-	__u8 *pdu;
 	struct re_frame frame = {
 		.data = (__u8 *)(long)context->data,
 		.end = (__u8 *)(long)context->data_end,
 	};
+	__u8 *pdu = frame.data;
 
 	if (!settings)
 		return XDP_PASS;
 	frame.length = bpf_xdp_get_buff_len(context);
 	frame.monotonic = bpf_ktime_get_ns();
 	frame.received_at = frame.monotonic + settings->clock_offset;
+	frame.dropped = settings->dropped;
+	if (settings->traced)
+		begin_trace(context, &frame);
 	verdict = re_decide(0, settings, &frame, &pdu);
 	if (verdict == RE_PASS)
 		return XDP_PASS;
 	/* Before anything is counted: behind a call the verifier does not know the verdict any more. */
-	if (verdict == RE_REPLY)
+	if (verdict == RE_REPLY && re_holds(&frame, &pdu, RE_PDU_LENGTH))
 		re_put_u32(pdu + RE_RESIDENCE_OFFSET, re_residence(frame.monotonic, bpf_ktime_get_ns()));
 	count = bpf_map_lookup_elem(&verdicts, &verdict);
 	if (count)
 		*count += 1;
+	if (settings->traced)
+		end_trace(verdict);
 	return verdict == RE_REPLY || verdict == RE_RETURN ? XDP_TX : XDP_DROP;
 }
 
@@ -201,18 +292,29 @@ int reflect(struct xdp_md *context)
 	return answer(context);
 }
 
-extern int bpf_xdp_metadata_rx_vlan_tag(const struct xdp_md *, __be16 *, __u16 *) __ksym __weak;
+/* Native mode, where drivers leave tags in their frames; of the others the daemon takes only the one that can be asked
+ * for them, which is an object of its own: where the kernel does not know the question, no program of it is loaded. */
+#ifdef RE_ASK_FOR_TAGS
+extern int bpf_xdp_metadata_rx_vlan_tag(const struct xdp_md *, __be16 *, __u16 *) __ksym;
 
-/* Native mode. A tag that is beside the frame would not be in the reply: the socket answers such frames. Of the drivers
- * that can't be asked the daemon takes only those that leave tags in their frames. */
-SEC("?xdp")
-int reflect_native(struct xdp_md *context)
+/* A tag that is beside the frame would not be in the reply: the socket answers such frames. */
+RE_INLINE int has_tag_beside(struct xdp_md *context)
 {
 	__be16 tpid = 0; /* without CAP_PERFMON the kernel takes no address of what is not set */
 	__u16 tci = 0;
+
+	return !bpf_xdp_metadata_rx_vlan_tag(context, &tpid, &tci);
+}
+#else
+RE_INLINE int has_tag_beside(struct xdp_md *context) { return 0; }
+#endif
+
+SEC("?xdp")
+int reflect_native(struct xdp_md *context)
+{
 	int action;
 
-	if (!bpf_xdp_metadata_rx_vlan_tag(context, &tpid, &tci))
+	if (has_tag_beside(context))
 		return XDP_PASS;
 	action = answer(context);
 	if (action == XDP_TX && !bpf_ringbuf_query(&answered, BPF_RB_AVAIL_DATA))

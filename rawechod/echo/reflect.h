@@ -47,12 +47,15 @@ struct re_settings {
 	__u8 refused_count;
 	__u32 session;        /* loopback: that of the storm breaker's questions */
 	__u16 refused[RE_MOST_REFUSED]; /* loopback: EtherTypes that the host needs */
+	__u16 dropped;        /* the kernel engine: frames that the socket's receive buffer has dropped */
+	__u8 traced;          /* the kernel engine: somebody wants to know of each frame */
+	__u8 zero[5];
 };
 
 /* What is known of a frame beside its octets. */
 struct re_frame {
 	__u8 *data;
-	__u8 *end;
+	__u8 *end;         /* in the kernel: compared with by re_holds alone */
 	__u32 length;      /* more than end - data where it was cut */
 	__u16 tpid;        /* of a tag that is not in the octets, 0 = none */
 	__u16 tci;
@@ -87,13 +90,27 @@ struct re_peer {
 	__u64 last; /* when the last frame came, monotonic */
 };
 
+/* Whether so many octets at `*at` are the frame's: asked right before each use of them.
+ *
+ * Without CAP_PERFMON kernels before Linux 6.17 also verify what a mispredicted branch could do, along which an earlier
+ * comparison does not hold. So the kernel's program compares anew each time, and the compiler must not know better. For
+ * the same reason whatever a function may leave unset has a value of its own kind before.
+ */
+RE_INLINE int re_holds(const struct re_frame *frame, __u8 **at, __u32 octets)
+{
+#ifdef __bpf__
+	asm volatile("" : "+r"(*at));
+#endif
+	return *at + octets <= frame->end;
+}
+
 RE_INLINE int re_allowed(void *tables, __u64 mac);
 RE_INLINE struct re_received re_receive(void *tables, __u64 mac, __u32 session, __u32 seq, __u64 now);
 RE_INLINE int re_find_peer(void *tables, __u64 mac, __u64 now, struct re_peer **found);
 RE_INLINE void re_count_peer(struct re_peer *peer, int replied, __u64 now);
 RE_INLINE int re_take(__u64 *due, __u64 now, __u64 cost, __u64 tolerance);
 RE_INLINE int re_admit(void *tables, const struct re_settings *settings, __u64 now);
-RE_INLINE enum re_verdict re_admit_loop(void *tables, const struct re_frame *frame, __u64 mac);
+RE_INLINE enum re_verdict re_admit_loop(void *tables, struct re_frame *frame, __u64 mac);
 
 /* The generic cell rate algorithm: when the bucket would be full again, or 0 where this frame finds it empty. */
 RE_INLINE __u64 re_next_due(__u64 due, __u64 now, __u64 cost, __u64 tolerance)
@@ -152,11 +169,12 @@ RE_INLINE struct re_received re_advance(struct re_session *session, __u32 seq, _
 /* The request so many, 1 to 127, before the highest. */
 RE_INLINE struct re_received re_fill(struct re_session *session, __u32 behind)
 {
-	__u64 bit = 1ULL << (behind % RE_WINDOW_BITS);
-	__u64 *word = behind < RE_WINDOW_BITS ? &session->recent[0] : &session->recent[1];
+	/* Bits, not the address of a word: without CAP_PERFMON that is one addition too many. */
+	__u64 bit = 1ULL << (behind % RE_WINDOW_BITS), near = behind < RE_WINDOW_BITS ? bit : 0, far = bit ^ near;
 
-	session->count += !(*word & bit);
-	*word |= bit;
+	session->count += !(session->recent[0] & near || session->recent[1] & far);
+	session->recent[0] |= near;
+	session->recent[1] |= far;
 	return re_answer(session, behind);
 }
 
@@ -188,7 +206,7 @@ RE_INLINE int re_find_body(const struct re_frame *frame, __u16 *ethertype, __u32
 {
 	__u8 *at = frame->data + 12;
 
-	if (at + 2 > frame->end)
+	if (!re_holds(frame, &at, 2))
 		return 0;
 	*ethertype = re_u16(at);
 #pragma GCC unroll 3
@@ -196,7 +214,7 @@ RE_INLINE int re_find_body(const struct re_frame *frame, __u16 *ethertype, __u32
 		if (*ethertype != RE_TPID_C && *ethertype != RE_TPID_S)
 			break;
 		at += RE_TAG_LENGTH;
-		if (at + 2 > frame->end)
+		if (!re_holds(frame, &at, 2))
 			return 0;
 		*ethertype = re_u16(at);
 	}
@@ -215,14 +233,14 @@ re_find_pdu(const struct re_frame *frame, __u8 *at, __u16 ethertype, __u32 tags,
 	if (ethertype < RE_SMALLEST_ETHERTYPE)
 		return 0;
 	if (ethertype == RE_ETH_P_PAE) {
-		if (at + RE_EAPOL_LENGTH > frame->end || at[1] != RE_EAPOL_TYPE)
+		if (!re_holds(frame, &at, RE_EAPOL_LENGTH) || at[1] != RE_EAPOL_TYPE)
 			return 0;
 		length = re_u16(at + 2);
 		at += RE_EAPOL_LENGTH;
 		if (length < RE_PDU_LENGTH || length > frame->length - before)
 			return 0;
 	}
-	if (at + RE_PDU_LENGTH > frame->end)
+	if (!re_holds(frame, &at, RE_PDU_LENGTH))
 		return 0;
 	*found = at;
 	return re_u16(at) == RE_MAGIC && at[2] == RE_VERSION;
@@ -245,21 +263,21 @@ RE_INLINE int re_is_refused(const struct re_settings *settings, __u16 ethertype)
 RE_INLINE enum re_verdict
 re_classify(const struct re_frame *frame, const struct re_settings *settings, __u8 **pdu)
 {
-	__u16 ethertype;
-	__u32 tags;
-	__u8 *body, op;
+	__u16 ethertype = 0;
+	__u32 tags = 0;
+	__u8 *body = frame->data, op;
 	int has_pdu;
 
 	if (!re_find_body(frame, &ethertype, &tags, &body))
 		return RE_PASS;
 	if (settings->ethertype != RE_ETH_P_ALL && settings->ethertype != ethertype)
 		return RE_PASS;
-	has_pdu = re_find_pdu(frame, body, ethertype, tags, pdu);
+	has_pdu = re_find_pdu(frame, body, ethertype, tags, pdu) && re_holds(frame, pdu, RE_PDU_LENGTH);
 	if (!settings->loopback)
 		return has_pdu && (*pdu)[RE_OP_OFFSET] == RE_REQUEST ? RE_REPLY : RE_PASS;
 	if (re_is_refused(settings, ethertype))
 		return RE_PASS;
-	if (!has_pdu)
+	if (!has_pdu || !re_holds(frame, pdu, RE_PDU_LENGTH))
 		return RE_RETURN;
 	op = (*pdu)[RE_OP_OFFSET];
 	if (op == RE_OP_REPLY || (op == RE_REQUEST && re_u32(*pdu + RE_SESSION_OFFSET) == settings->session))
@@ -293,10 +311,13 @@ RE_INLINE int re_is_for_us(void *tables, const struct re_settings *settings, __u
 }
 
 /* Whether a packet socket would send it: above the MTU the kernel gives room for a C-tag alone. */
-RE_INLINE int re_is_sendable(const struct re_frame *frame, const struct re_settings *settings)
+RE_INLINE int re_is_sendable(struct re_frame *frame, const struct re_settings *settings)
 {
-	__u16 outermost = frame->tpid ? frame->tpid : re_u16(frame->data + 12);
+	__u16 outermost = frame->tpid;
 	__u32 length = frame->length + (frame->tpid ? RE_TAG_LENGTH : 0);
+
+	if (!outermost && re_holds(frame, &frame->data, RE_HEADER_LENGTH))
+		outermost = re_u16(frame->data + 12);
 
 	return length <= settings->longest + (outermost == RE_TPID_C ? RE_TAG_LENGTH : 0);
 }
@@ -309,7 +330,7 @@ RE_INLINE void re_write_mac(__u8 *p, __u64 mac)
 }
 
 /* What becomes of a frame that is ours to answer: `verdict`, or why not. */
-RE_INLINE enum re_verdict re_limit(void *tables, const struct re_settings *settings, const struct re_frame *frame,
+RE_INLINE enum re_verdict re_limit(void *tables, const struct re_settings *settings, struct re_frame *frame,
 				   struct re_peer *peer, __u64 src, enum re_verdict verdict)
 {
 	enum re_verdict loop = RE_RETURN;
@@ -338,24 +359,24 @@ re_decide(void *tables, const struct re_settings *settings, struct re_frame *fra
 	struct re_peer *peer;
 	__u64 dst, src;
 
-	if (verdict == RE_PASS)
+	if (verdict == RE_PASS || !re_holds(frame, &frame->data, RE_HEADER_LENGTH))
 		return RE_PASS;
 	dst = re_mac(frame->data);
 	src = re_mac(frame->data + 6);
 	if (!re_is_for_us(tables, settings, dst, src) || !re_find_peer(tables, src, frame->monotonic, &peer))
 		return RE_PASS;
-	if (verdict == RE_REPLY)
+	if (verdict == RE_REPLY && re_holds(frame, pdu, RE_PDU_LENGTH))
 		received = re_receive(tables, src, re_u32(*pdu + RE_SESSION_OFFSET), re_u32(*pdu + RE_SEQ_OFFSET),
 				      frame->monotonic);
 	verdict = re_limit(tables, settings, frame, peer, src, verdict);
 	if (verdict == RE_PASS)
 		return RE_PASS; /* whoever decides on it counts it */
 	re_count_peer(peer, verdict == RE_REPLY || verdict == RE_RETURN, frame->monotonic);
-	if (verdict != RE_REPLY && verdict != RE_RETURN)
+	if ((verdict != RE_REPLY && verdict != RE_RETURN) || !re_holds(frame, &frame->data, RE_HEADER_LENGTH))
 		return verdict;
 	re_write_mac(frame->data, src);
 	re_write_mac(frame->data + 6, settings->mac);
-	if (verdict == RE_REPLY) {
+	if (verdict == RE_REPLY && re_holds(frame, pdu, RE_PDU_LENGTH)) {
 		(*pdu)[RE_OP_OFFSET] = RE_OP_REPLY;
 		re_put_u32(*pdu + RE_RESPONDER_SEQ_OFFSET, received.responder_seq);
 		re_put_u64(*pdu + RE_T2_OFFSET, frame->received_at);

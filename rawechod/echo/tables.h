@@ -158,7 +158,7 @@ static void copy_head(__u8 *head, const struct re_frame *frame)
 	memcpy(head, frame->data + 12, kept < room ? kept : room);
 }
 
-RE_INLINE enum re_verdict re_admit_loop(void *tables, const struct re_frame *frame, __u64 mac)
+RE_INLINE enum re_verdict re_admit_loop(void *tables, struct re_frame *frame, __u64 mac)
 {
 	struct re_loop *loop = find_loop(tables, mac);
 

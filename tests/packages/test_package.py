@@ -16,6 +16,7 @@ EVERYWHERE = (
     "/etc/rawecho/config.toml",
     "/lib/systemd/system/rawechod.service",
     "/rawechod/control/io.rawecho.Control.varlink",
+    "/rawechod/echo/reflect-tags.bpf.o",
     "/rawechod/echo/reflect.bpf.o",
     "/usr/bin/rawechoctl",
     "/usr/bin/rawechod",

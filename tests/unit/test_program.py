@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import multiprocessing
+import os
 import signal
 import struct
+import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -23,6 +28,7 @@ from rawechod.echo.loopback import LoopbackReflector
 from rawechod.echo.peers import MOST_PEERS
 from rawechod.echo.reflector import Arrival, Instant, Policy, Reflector, Reply
 from rawechod.echo.sweep import SWEEP, Sweep
+from rawechod.errors import InterfaceError
 from rawechod.reasons import DropReason
 from rawechod.wire import echo, ethernet
 from tests.unit import frames
@@ -231,6 +237,41 @@ def test_no_room_for_a_session(root: None) -> None:
         kept = program.run(frames.request(session=MOST_SESSIONS - 1, seq=2))
     counts = [echo.decode_frame(reply.octets).pdu.responder_seq for reply in (late, kept)]
     assert counts == [0, 2]
+
+
+def test_several_queues_count_one_session(root: None) -> None:
+    """Requests that are decided on at once, on several CPUs, are all counted, each once."""
+    fork, rounds = multiprocessing.get_context("fork"), 1000
+    together = fork.Barrier(2)
+    with bench(ALL) as program:
+
+        def send(first: int) -> None:
+            os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[-1 - first]})
+            for start in range(0, rounds * 32, 32):
+                together.wait()  # so that neither half gets out of the session's history
+                for seq in range(start + first, start + 32, 2):
+                    program.run(frames.request(seq=seq))
+
+        queues = [fork.Process(target=send, args=(first,)) for first in (0, 1)]
+        for queue in queues:
+            queue.start()
+        for queue in queues:
+            queue.join()
+        last = echo.decode_frame(program.run(frames.request(seq=rounds * 32)).octets).pdu
+    assert (last.responder_seq, last.window) == (rounds * 32 + 1, (1 << 64) - 1)
+
+
+def test_the_verifier_is_quoted(root: None, tmp_path: Path) -> None:
+    """What the kernel has against a program, and not only which errno stands for that."""
+    source, target = tmp_path / "bad.c", tmp_path / "bad.o"
+    source.write_text(
+        '#include <linux/bpf.h>\n__attribute__((section("xdp"))) int bad(struct xdp_md *context)\n'
+        "{ return *(char *)(long)context->data; }\n"
+    )
+    include = f"-I/usr/include/{sysconfig.get_config_var('MULTIARCH')}"
+    subprocess.run(["clang", "-O2", "-target", "bpf", include, "-c", source, "-o", target], check=True)
+    with pytest.raises(InterfaceError, match=r"does not load the eBPF program \(invalid access to packet"):
+        Program(target, "bad")
 
 
 def peer(due: int = 0, received: int = 1, last: int = 0) -> bytes:
