@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rawechod.echo.breaker import StormBreaker
+from rawechod.echo.breaker import Question, StormBreaker
 from rawechod.echo.peers import Peer
 from rawechod.echo.reflector import Arrival, Drop, Instant, Limited, Policy, Reply, is_too_long
 from rawechod.reasons import DropReason, MalformedFrameError
@@ -61,7 +61,7 @@ class LoopbackReflector(Limited):
         if found.pdu.op == echo.REPLY:
             return DropReason.REPLY
         if found.pdu.session == self.breaker.session:
-            self.breaker.returned(found.header.src, now.monotonic)
+            self.breaker.returned(found.header.src, found.pdu.t1, now.monotonic)
             return DropReason.STORM
         return None
 
@@ -82,11 +82,11 @@ class LoopbackReflector(Limited):
         return None
 
 
-def question(head: bytes, peer: bytes, own_mac: bytes, session: int, seq: int) -> bytes:
+def question_frame(asked: Question, own_mac: bytes, session: int) -> bytes:
     """The breaker's echo request to a peer, behind the tags and the EtherType of its own frames."""
-    theirs = ethernet.decode_header(bytes(12) + head)
+    theirs = ethernet.decode_header(bytes(12) + asked.head)
     has_ethertype = theirs.ethertype >= ethernet.SMALLEST_ETHERTYPE and theirs.ethertype not in ethernet.TPIDS
     ethertype = theirs.ethertype if has_ethertype else ethernet.ETH_P_802_EX1
-    header = ethernet.Header(peer, own_mac, theirs.tags, ethertype)
-    pdu = echo.EchoPdu(echo.REQUEST, session, seq, t1=0)
+    header = ethernet.Header(asked.peer, own_mac, theirs.tags, ethertype)
+    pdu = echo.EchoPdu(echo.REQUEST, session, seq=1, t1=asked.nonce)
     return echo.encode_frame(header, pdu).ljust(ethernet.MINIMUM_FRAME, b"\0")

@@ -18,7 +18,7 @@ def new_reflector(settings: Echo, policy: Policy) -> Reflector | LoopbackReflect
     """Who decides on each frame."""
     limits = (settings.rate_limit, settings.peer_rate_limit)
     if settings.mode == "loopback":
-        return LoopbackReflector(policy, StormBreaker(secrets.randbits(32)), *limits)
+        return LoopbackReflector(policy, StormBreaker(secrets.randbits(32), secrets.token_bytes()), *limits)
     return HelloReflector(policy, *limits) if settings.mode == "hello" else Reflector(policy, *limits)
 
 

@@ -75,7 +75,7 @@ struct {
 /* loopback mode: peers, and what they sent since the daemon looked; it deletes those that fell silent */
 struct loop {
 	__u64 frames;
-	__u8 head[RE_HEAD_LENGTH]; /* of one of its frames: what is behind the addresses */
+	__u8 head[RE_HEAD_LENGTH]; /* of its latest frame: what is behind the addresses */
 	__u8 open;                 /* the storm breaker is: nothing is returned */
 	__u8 zero;
 };
@@ -171,6 +171,8 @@ RE_INLINE enum re_verdict re_admit_loop(void *tables, struct re_frame *frame, __
 	struct loop *loop = bpf_map_lookup_elem(&loops, &mac), fresh = {.frames = 1};
 
 	if (loop) {
+		if (frame->data + 12 + RE_HEAD_LENGTH <= frame->end)
+			__builtin_memcpy(loop->head, frame->data + 12, RE_HEAD_LENGTH);
 		__sync_fetch_and_add(&loop->frames, 1);
 		return loop->open ? RE_STORM : RE_RETURN;
 	}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rawechod import events, journal
 from rawechod.echo.breaker import LOOK_EVERY, PAUSE, SECOND
 from rawechod.echo.engines import Engine
-from rawechod.echo.loopback import LoopbackReflector, question
+from rawechod.echo.loopback import LoopbackReflector, question_frame
 from rawechod.reactor import Reactor
 from rawechod.wire import ethernet
 
@@ -19,7 +19,6 @@ class StormWatch:
         self._engine = engine
         self._reflector = reflector
         self._breaker = reflector.breaker
-        self._asked = 0
         self._next = reactor.call_at(reactor.now() + LOOK_EVERY, self._look)
 
     def close(self) -> None:
@@ -31,10 +30,9 @@ class StormWatch:
         self._next = self._reactor.call_at(now + LOOK_EVERY, self._look)
         self._engine.survey(self._breaker)
         look = self._breaker.look(now)
-        for peer, head in look.ask.items():
-            self._asked += 1
+        for asked in look.ask:
             own_mac = self._reflector.policy.own_mac
-            self._engine.send(question(head, peer, own_mac, self._breaker.session, self._asked))
+            self._engine.send(question_frame(asked, own_mac, self._breaker.session))
         for peer in look.closed:
             name = ethernet.format_mac(peer)
             journal.emit(events.STORM_BREAKER_CLOSED, interface=self._interface, peer=name)

@@ -24,7 +24,7 @@ struct session {
 struct re_loop {
 	__u64 mac; /* 0 = free */
 	__u64 frames;
-	__u8 head[RE_HEAD_LENGTH]; /* of one of its frames: tags and EtherType */
+	__u8 head[RE_HEAD_LENGTH]; /* of its latest frame: tags and EtherType */
 	__u8 open;                 /* the storm breaker is: nothing is returned */
 	__u8 zero;
 };
@@ -151,6 +151,7 @@ static void copy_head(__u8 *head, const struct re_frame *frame)
 {
 	size_t kept = (size_t)(frame->end - frame->data) - 12, room = RE_HEAD_LENGTH;
 
+	memset(head, 0, RE_HEAD_LENGTH);
 	if (frame->tpid) {
 		re_put_u32(head, (__u32)frame->tpid << 16 | frame->tci);
 		head += RE_TAG_LENGTH, room -= RE_TAG_LENGTH;
@@ -164,10 +165,8 @@ RE_INLINE enum re_verdict re_admit_loop(void *tables, struct re_frame *frame, __
 
 	if (!loop)
 		return RE_STORM; /* too many to watch */
-	if (!loop->mac) {
-		loop->mac = mac;
-		copy_head(loop->head, frame);
-	}
+	loop->mac = mac;
+	copy_head(loop->head, frame);
 	loop->frames++;
 	return loop->open ? RE_STORM : RE_RETURN;
 }

@@ -120,7 +120,7 @@ class Model:
         named = {ethernet.HOST_ETHERTYPES[name] for name in settings.get("loopback_ethertypes", [])}
         self.refused = frozenset(ethernet.HOST_ETHERTYPES.values()) - named
         if self.loopback:
-            return LoopbackReflector(replace(policy, refused=self.refused), StormBreaker(SENTINEL + 1))
+            return LoopbackReflector(replace(policy, refused=self.refused), StormBreaker(SENTINEL + 1, b"key"))
         return Reflector(policy)
 
     def answers(self, frame: bytes) -> list[bytes]:

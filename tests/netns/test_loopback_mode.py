@@ -183,6 +183,43 @@ def test_two_loopbacks_face_each_other(two_hosts: tuple[Host, Host], daemon: Sta
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_nobody_blinds_the_breaker(two_hosts: tuple[Host, Host], daemon: StartDaemon, engine: str) -> None:
+    """Frames of a kind that the other one does not return come first, in its name: the storm ends all the same."""
+    a, b = two_hosts
+    common = {"mode": "loopback", "engine": engine, "peer_rate_limit": 0}
+    both = [
+        daemon(host, table(**common, loopback_ethertypes=[named]))  # type: ignore[arg-type]
+        for host, named in ((a, "ETH_P_IP"), (b, "ETH_P_ARP"))
+    ]
+    for ours in both:
+        arm(ours)
+    for host, dst, src, kind in ((a, MAC_B, MAC_A, 0x0806), (b, MAC_A, MAC_B, 0x0800), (a, MAC_B, MAC_A, 0x9000)):
+        raw = host.raw_socket("eth1", 0)
+        raw.send(header(dst, src, kind) + PAYLOAD)
+        raw.close()
+    wait_for(lambda: any("returns what is returned to it" in ours.stderr for ours in both), "the breaker")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_nobody_has_a_generator_cut_off(loopback: Daemon, near: Port, engine: str) -> None:
+    """Who is asked sends the question back in the name of another: that one gets its frames as before."""
+    arm(loopback)
+    attacker, generator = "02:00:00:00:0e:01", "02:00:00:00:0e:02"
+
+    def asked() -> bytes:
+        near.send(*[header(src=attacker, ethertype=0x9000) + PAYLOAD] * 200)
+        heard = [frame for frame in near.settle() if frame[:6] == mac(attacker) and frame[14:16] == b"RE"]
+        return heard[0] if heard else b""
+
+    question = wait_for(asked, "a question")
+    near.send(mac(MAC_B) + mac(generator) + question[12:])
+    wait_for(asked, "the next look")
+    frame = header(src=generator, ethertype=0x9000) + PAYLOAD
+    assert [each[:6] for each in near.answers(frame)] == [mac(generator)]
+    assert "returns what is returned" not in loopback.stderr
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_an_echo_responder_is_no_loopback(
     two_hosts: tuple[Host, Host], daemon: StartDaemon, near: Port, engine: str
 ) -> None:

@@ -34,7 +34,7 @@ POLICIES = {
 @contextmanager
 def bench(policy: Policy) -> Iterator[tuple[Bench, StormBreaker]]:
     """An accelerator in loopback mode, and the breaker beside it."""
-    breaker = StormBreaker(QUESTIONS)
+    breaker = StormBreaker(QUESTIONS, b"key")
     with datagrams.pair() as (near, far):
         fast = Accelerator(near, SLOT, native.settings(policy, 0, 0, breaker=breaker))
         yield Bench(fast, near, far), breaker
@@ -50,7 +50,7 @@ def reflected(reflector: LoopbackReflector, octets: bytes) -> bytes | DropReason
 @pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
 def test_agrees_with_the_loopback(policy: Policy) -> None:
     """Octet for octet; what it leaves alone the reflector drops, for reasons of its own."""
-    reflector = LoopbackReflector(policy, StormBreaker(QUESTIONS))
+    reflector = LoopbackReflector(policy, StormBreaker(QUESTIONS, b"key"))
     outcomes = {"returned": 0, "dropped": 0, "left": 0}
     with bench(policy) as (fast, breaker):
         for octets in arbitrary([*VALID, *MORE], AMOUNT // 4):
@@ -71,11 +71,22 @@ def test_the_breaker_learns_who_sends_and_how() -> None:
             fast.answer(TAGGED)
         fast.answer(frames.request(src=OTHER))
         fast.fast.survey(breaker)
-        (asked,) = breaker.look(0).ask.items()
+        (asked,) = breaker.look(0).ask
         fast.fast.survey(breaker)
         again = breaker.look(0).ask
-    assert asked == (PEER, TAGGED[12:26])
-    assert again == {}
+    assert (asked.peer, asked.head) == (PEER, TAGGED[12:26])
+    assert again == []
+
+
+def test_the_breaker_learns_the_latest_kind() -> None:
+    """Not the first one, which somebody may have sent to blind it."""
+    other = TAGGED[:12] + b"\x90\x01" + TAGGED[14:]
+    with bench(ALL) as (fast, breaker):
+        for octets in (TAGGED, *[other] * 150):
+            fast.answer(octets)
+        fast.fast.survey(breaker)
+        (asked,) = breaker.look(0).ask
+    assert asked.head == other[12:26]
 
 
 def test_an_open_breaker_stops_one_peer() -> None:

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from rawechod.echo.breaker import MOST_LOOPS, PAUSE, SUSTAINED, StormBreaker
-from rawechod.echo.loopback import LoopbackReflector, question
+from rawechod.echo.breaker import MOST_KINDS, MOST_LOOPS, PATIENCE, PAUSE, SUSTAINED, Question, StormBreaker
+from rawechod.echo.loopback import LoopbackReflector, question_frame
 from rawechod.echo.reflector import Arrival, Drop, Instant, Policy, Reply
 from rawechod.reasons import DropReason
 from rawechod.wire import echo, ethernet
@@ -23,7 +23,7 @@ BODY = bytes(range(46))
 
 def loopback(policy: Policy = POLICY, rate_limit: int = 0, peer_rate_limit: int = 0) -> LoopbackReflector:
     """A reflector whose breaker asks with the session QUESTIONS."""
-    return LoopbackReflector(policy, StormBreaker(QUESTIONS), rate_limit, peer_rate_limit)
+    return LoopbackReflector(policy, StormBreaker(QUESTIONS, b"key"), rate_limit, peer_rate_limit)
 
 
 RETURNED = {
@@ -121,19 +121,38 @@ def test_limits(limits: tuple[int, int], reason: DropReason) -> None:
     assert answers[65] == Drop(reason)
 
 
-def storm(reflector: LoopbackReflector, frames: int, octets: bytes) -> dict[bytes, bytes]:
+def storm(reflector: LoopbackReflector, frames: int, octets: bytes) -> list[Question]:
     """Receive so many frames, look: who is to be asked."""
     for _ in range(frames):
         reflector.reflect(octets, arrival(octets), NOW)
     return reflector.breaker.look(NOW.monotonic).ask
 
 
+def back(asked: Question, of: LoopbackReflector, peer: bytes | None = None) -> bytes:
+    """A question as a loopback returns it; or as somebody else does in its name."""
+    octets = question_frame(asked, of.policy.own_mac, of.breaker.session)
+    return of.policy.own_mac + (peer or asked.peer) + octets[12:]
+
+
 def test_only_those_who_keep_sending_are_asked() -> None:
     """At a sustained rate, each second anew."""
     reflector, octets = loopback(), frame(BODY, tags=Q, ethertype=0x9000)
-    assert storm(reflector, SUSTAINED - 1, octets) == {}
+    assert storm(reflector, SUSTAINED - 1, octets) == []
+    nonces = set()
     for _ in range(3):
-        assert storm(reflector, SUSTAINED, octets) == {PEER: Q + b"\x90\x00"}
+        (asked,) = storm(reflector, SUSTAINED, octets)
+        assert (asked.peer, asked.head) == (PEER, Q + b"\x90\x00")
+        nonces.add(asked.nonce)
+    assert len(nonces) == 3
+
+
+def test_all_late_kinds_of_frames_are_asked_behind() -> None:
+    """A few, the first ones forgotten: nobody blinds it by what the peer does not return."""
+    reflector = loopback()
+    for kind in range(0x9000, 0x9006):
+        asked = storm(reflector, SUSTAINED, frame(BODY, ethertype=kind))
+    heads = [kind.to_bytes(2) for kind in range(0x9000, 0x9006)]
+    assert [each.head for each in asked] == heads[-MOST_KINDS:]
 
 
 HEADS = {
@@ -149,10 +168,10 @@ HEADS = {
 @pytest.mark.parametrize(("head", "tags", "ethertype"), HEADS.values(), ids=HEADS)
 def test_the_question_takes_the_same_way(head: bytes, tags: tuple[ethernet.Tag, ...], ethertype: int) -> None:
     """An echo request behind the tags and the EtherType of the peer's own frames."""
-    asked = question(head, PEER, OWN, QUESTIONS, 7)
+    asked = question_frame(Question(PEER, head, 7), OWN, QUESTIONS)
     found = echo.decode_frame(asked)
     assert found.header == ethernet.Header(PEER, OWN, tags, ethertype)
-    assert (found.pdu.op, found.pdu.session, found.pdu.seq) == (echo.REQUEST, QUESTIONS, 7)
+    assert (found.pdu.op, found.pdu.session, found.pdu.t1) == (echo.REQUEST, QUESTIONS, 7)
     assert len(asked) >= ethernet.MINIMUM_FRAME
 
 
@@ -160,16 +179,39 @@ def test_a_question_that_comes_back_opens_the_breaker() -> None:
     """For that peer alone, and for a while; it is told once, and when frames are returned again."""
     reflector = loopback()
     breaker, octets, others = reflector.breaker, frame(BODY), frame(BODY, src=OTHER)
-    returned = question(b"\x88\xb5", OWN, PEER, QUESTIONS, 1)
+    (asked,) = storm(reflector, SUSTAINED, octets)
+    returned = back(asked, reflector)
     for _ in range(2):
         assert reflector.reflect(returned, arrival(returned), NOW) == Drop(DropReason.STORM)
     assert reflector.reflect(octets, arrival(octets), NOW) == Drop(DropReason.STORM)
     assert isinstance(reflector.reflect(others, arrival(others), NOW), Reply)
     assert (breaker.news(), breaker.news()) == ([PEER], [])
-    assert storm(reflector, SUSTAINED, octets) == {}
+    assert storm(reflector, SUSTAINED, octets) == []
     assert breaker.look(NOW.monotonic + PAUSE - 1).closed == []
     assert breaker.look(NOW.monotonic + PAUSE).closed == [PEER]
     assert isinstance(reflector.reflect(octets, arrival(octets), NOW), Reply)
+
+
+def test_a_question_proves_something_of_the_one_who_was_asked() -> None:
+    """Neither of another, nor what nobody asked, nor twice, nor for ever."""
+    reflector, octets = loopback(), frame(BODY)
+    (asked,) = storm(reflector, SUSTAINED, octets)
+    in_vain = [back(asked, reflector, OTHER), back(asked._replace(nonce=asked.nonce ^ 1), reflector)]
+    for returned in in_vain:
+        assert reflector.reflect(returned, arrival(returned), NOW) == Drop(DropReason.STORM)
+    late = Instant(NOW.monotonic + PATIENCE, NOW.wall)
+    reflector.reflect(back(asked, reflector), arrival(in_vain[0]), late)
+    assert reflector.breaker.open == {}
+
+
+def test_questions_are_forgotten() -> None:
+    """However many are asked, those of a few seconds are remembered."""
+    reflector = loopback()
+    for second in range(20):
+        for _ in range(SUSTAINED):
+            reflector.reflect(frame(BODY), arrival(frame(BODY)), NOW)
+        reflector.breaker.look(second * 1_000_000_000)
+    assert len(reflector.breaker._pending) == PATIENCE // 1_000_000_000
 
 
 @pytest.mark.parametrize("octets", [request(op=2, session=QUESTIONS), request(session=SESSION)])
@@ -192,10 +234,11 @@ def test_two_loopbacks_face_each_other() -> None:
         if isinstance(answer, Reply):
             wire.append((other, answer.frame))
         if hop % (3 * SUSTAINED) == 0:
-            for each, peer, own in ((a, PEER, OWN), (b, OWN, PEER)):
-                asked = each.breaker.look(hop).ask.items()
+            for each, own in ((a, OWN), (b, PEER)):
                 to = b if each is a else a
-                wire += [(to, question(head, peer, own, each.breaker.session, 1)) for _, head in asked]
+                wire += [
+                    (to, question_frame(asked, own, each.breaker.session)) for asked in each.breaker.look(hop).ask
+                ]
         if not wire:
             break
     assert wire == []
@@ -211,5 +254,6 @@ def test_more_peers_than_can_be_watched() -> None:
         octets = frame(BODY, src=bytes([2, 9, 0, 1, *divmod(number, 256)]))
         assert isinstance(reflector.reflect(octets, arrival(octets), NOW), Reply)
     assert reflector.reflect(late, arrival(late), NOW) == Drop(DropReason.STORM)
-    reflector.breaker.look(NOW.monotonic)
+    for _ in range(2):
+        reflector.breaker.look(NOW.monotonic)
     assert isinstance(reflector.reflect(late, arrival(late), NOW), Reply)

@@ -139,7 +139,7 @@ LIMITS = (0, 1)
 
 @pytest.mark.parametrize(
     "reflector",
-    [Reflector(POLICY, *LIMITS), LoopbackReflector(POLICY, StormBreaker(1), *LIMITS)],
+    [Reflector(POLICY, *LIMITS), LoopbackReflector(POLICY, StormBreaker(1, b"key"), *LIMITS)],
     ids=["echo", "loopback"],
 )
 def test_what_reflectors_count(reflector: Reflector | LoopbackReflector) -> None:

@@ -176,7 +176,7 @@ LOOPBACKS = {
 @pytest.mark.parametrize("policy", LOOPBACKS.values(), ids=LOOPBACKS)
 def test_agrees_with_the_loopback(root: None, policy: Policy) -> None:
     """In the other mode: whatever goes back goes back alike; passed on are frames of less than 26 octets too."""
-    reflector = LoopbackReflector(policy, StormBreaker(frames.SESSION ^ 1))
+    reflector = LoopbackReflector(policy, StormBreaker(frames.SESSION ^ 1, b"key"))
     own = frames.request(session=frames.SESSION ^ 1)
     others = [frames.frame(bytes(46), ethertype=kind) for kind in (0x0800, 0x9000, 46)]
     actions = {XDP_DROP: 0, XDP_PASS: 0, XDP_TX: 0}
