@@ -69,10 +69,12 @@ class Session:
 
     A request that is further ahead than that is believed only once another one follows it closely: a number that
     was corrupted on the way must not make the rest look old. Of one that is further behind nobody can say whether
-    it came before.
+    it came before: it counts, and has no window.
     """
 
     HISTORY = 2 * echo.WINDOW_BITS
+    FARTHEST = 1 << 20
+    """So far behind a request may be."""
 
     __slots__ = ("count", "highest", "jump", "last", "recent")
 
@@ -102,8 +104,10 @@ class Session:
             self.highest, self.recent, self.jump = self.jump, 1, None
             self.count += 1
             return self._advance(seq, step)
-        # Once several have come, the way back is none that a session takes.
-        self.jump = seq if ahead <= _SEQ_MASK >> 1 or self.count == 1 else self.jump
+        if self.count > 1 and behind <= self.FARTHEST:
+            self.count += 1
+            return self._responder_seq, 0
+        self.jump = seq
         return 0, 0
 
     def _advance(self, seq: int, ahead: int) -> tuple[int, int]:

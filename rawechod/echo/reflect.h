@@ -128,6 +128,7 @@ RE_INLINE __u32 re_responder_seq(__u64 count)
 
 #define RE_WINDOW_BITS 64
 #define RE_HISTORY (2 * RE_WINDOW_BITS)
+#define RE_FARTHEST (1U << 20)
 
 /* A session with its first request. */
 RE_INLINE struct re_session re_new_session(__u32 seq, __u64 now)
@@ -178,7 +179,8 @@ RE_INLINE struct re_received re_fill(struct re_session *session, __u32 behind)
 	return re_answer(session, behind);
 }
 
-/* Record a request of a session. One that is far ahead is believed once another one follows it closely. */
+/* Record a request of a session. One that is far ahead is believed once another one follows it closely; one that is
+ * far behind counts, though nobody knows whether it came before. */
 RE_INLINE struct re_received re_record(struct re_session *session, __u32 seq, __u64 now)
 {
 	__u32 ahead = seq - session->highest, behind = session->highest - seq, step = seq - session->jump;
@@ -194,8 +196,11 @@ RE_INLINE struct re_received re_record(struct re_session *session, __u32 seq, __
 		session->jumped = 0;
 		return re_advance(session, seq, step);
 	}
-	if (ahead <= 0x7fffffff || session->count == 1)
-		session->jump = seq, session->jumped = 1;
+	if (session->count > 1 && behind <= RE_FARTHEST) {
+		session->count++;
+		return (struct re_received){.responder_seq = re_responder_seq(session->count)};
+	}
+	session->jump = seq, session->jumped = 1;
 	return (struct re_received){0};
 }
 

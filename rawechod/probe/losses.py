@@ -12,6 +12,7 @@ for the next to confirm it.
 from __future__ import annotations
 
 from bisect import bisect_right
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from rawechod.wire import echo
@@ -21,6 +22,8 @@ _WINDOW = (1 << BITS) - 1
 _HALF = echo.MOST_RESPONDER_SEQ // 2
 MOST_KEPT = 65_536
 """Requests without a reply that are remembered one by one, of those that came and of those that did not."""
+CERTAIN = 8
+"""So many replies in a row that agree with each other, and contradict the last believed one, outweigh it."""
 MARGIN = 4
 """By so many times the farthest that a request was overtaken another one may still be."""
 MOST_RUNS = 4096
@@ -50,6 +53,10 @@ class Snapshot(NamedTuple):
     """responder_seq."""
     window: int
     dropped: int = 0
+
+
+NOTHING = Snapshot(0, 0, 0)
+"""Before the first request."""
 
 
 class Runs:
@@ -113,6 +120,30 @@ class _Numbers(dict[int, None]):
         return self.forgotten + sum(number < end for number in self)
 
 
+@dataclass(slots=True)
+class _Gap:
+    """Consecutive requests that no window covers."""
+
+    first: int
+    last: int
+    came: int | None
+    """So many of them, by the responder's counts; None where these can't be compared."""
+    older: int = 0
+    """So many of these may have been older ones, where requests are overtaken."""
+    answered: int = 0
+    refused: int = 0
+
+    def judge(self, overtaken: bool) -> tuple[int, int, int]:
+        """Of those that are lost, how many came, and how many did not; how many others have come meanwhile."""
+        lost = self.last - self.first + 1 - self.answered - self.refused
+        if self.came is None:
+            return 0, 0, 0
+        came = self.came - self.answered
+        most = min(max(came, 0), lost)
+        least = min(max(came - self.older * overtaken, 0), lost)
+        return least, lost - most, max(came - lost, 0)
+
+
 class _Dropped:
     """How many frames the responder dropped over the run; a change is believed when the next reply confirms it."""
 
@@ -145,34 +176,45 @@ class _Dropped:
         return self.pending if self.pending <= 0x7FFF else 0
 
 
+@dataclass(slots=True)
 class Losses:
     """Losses of one session with one responder; numbers are those of the requests, 1, 2, 3, ..."""
 
-    def __init__(self) -> None:
-        self._last = Snapshot(0, 0, 0)
-        """The last believed one; behind its window nothing is open any more."""
-        self._next, self._expected, self._in_order = 1, (1, 1, 0), 0
-        """The fast path: the next number in order, what its reply says, and how many such have come since."""
-        self._doubted: Snapshot | None = None
-        self._settled = _WINDOW
-        """Bit i: request `last.number - i` was answered, or never left."""
-        self._answered, self._refused = Runs(), Runs()
-        """Ahead of the last believed reply."""
-        self._came, self._missing, self._uncovered = _Numbers(), _Numbers(), Runs()
-        """Behind its window and without a reply: by the windows, or covered by none."""
-        self._received = self._settled_uncovered = 0
-        """Of requests: those that came, by the responder's counts."""
-        self._surplus = 0
-        """Of them those that no window has shown: covered by none, or ahead of the last believed reply's."""
-        self._replies = self._refusals = 0
-        self._consistent = True
-        """The responder's counts can be added up."""
-        self._overtaken = 0
-        """By how many others a request was overtaken at most on the way there."""
-        self._phantoms: set[int] = set()
-        self._dropped = _Dropped()
-        self._lost_before = self._dropped_before = 0
-        """As the first believed reply has it."""
+    _last: Snapshot = NOTHING
+    """The last believed one."""
+    _next: int = 1
+    """The fast path: the next number in order, what its reply says, and how many such have come since `_last`."""
+    _expected: tuple[int, int, int] = (1, 1, 0)
+    _in_order: int = 0
+    _doubted: Snapshot | None = None
+    _confirmed: int = 0
+    """By so many replies since."""
+    _settled: int = _WINDOW
+    """Bit i: request `_last.number - i` was answered, or never left."""
+    _answered: Runs = field(default_factory=Runs)
+    """Ahead of the last believed reply."""
+    _refused: Runs = field(default_factory=Runs)
+    """Likewise."""
+    _came: _Numbers = field(default_factory=_Numbers)
+    """Behind its window and without a reply, by the windows."""
+    _missing: _Numbers = field(default_factory=_Numbers)
+    """Likewise, but they had not come."""
+    _gaps: list[_Gap] = field(default_factory=list)
+    _unexplained: int = 0
+    """Requests that came, by the counts, and are none of those that were known to be missing."""
+    _since: int = 0
+    """Answered requests that came after the last believed reply was made, and had not come before."""
+    _filled: int = 0
+    """Of those the ones that windows still cover."""
+    _refusals: int = 0
+    _overtaken: int = 0
+    """By how many others a request was overtaken at most on the way there."""
+    _phantoms: set[int] = field(default_factory=set)
+    _dropped: _Dropped = field(default_factory=_Dropped)
+    _lost_before: int = 0
+    """Requests that had not come when the first believed reply was made."""
+    _dropped_before: int = 0
+    """What it said."""
 
     def refused(self, number: int) -> None:
         """A request never left this machine."""
@@ -186,7 +228,6 @@ class Losses:
 
         `evidence` is responder_seq, window and dropped of one that is intact.
         """
-        self._replies += first
         if number == self._next and evidence == self._expected:
             # Nothing has happened but the next request and its reply: nearly always.
             self._in_order += 1
@@ -213,7 +254,6 @@ class Losses:
             ones = (1 << min(steps, BITS)) - 1
             self._settled = (self._settled << steps | ones) & _WINDOW if steps < BITS else _WINDOW
             window = (window << steps | ones) & _WINDOW if steps < BITS else _WINDOW
-            self._received += steps
             self._last = Snapshot(number + steps, count + steps, window, dropped)
 
     def _expect(self) -> None:
@@ -241,17 +281,17 @@ class Losses:
         own receive buffer dropped.
         """
         self._catch_up()
-        if self._doubted and self._doubted.number - self._last.number > BITS:
-            self._weigh(self._doubted)  # Nothing will confirm it any more.
+        doubted = self._doubted
+        if doubted and doubted.number - self._last.number > BITS and _may_follow(self._last, doubted):
+            self._believe(doubted)  # Nothing will confirm it any more.
         came, missing = self._open(end)
-        uncovered = self._uncovered.up_to(end - 1) - self._settled_uncovered
-        # Of the requests that came and that no window showed, those without a reply: all together.
-        unseen = self._received - (self._replies - self._answered.up_to(end)) - came
-        if self._consistent and not self._uncovered.forgotten and unseen >= 0:
-            shown = min(unseen, uncovered)
-            came, missing = came + shown, missing + uncovered - shown
-            if self._overtaken:  # The others may be some that came behind the last window that said they had not.
-                missing -= min(unseen - shown, missing)
+        unexplained = max(self._unexplained, 0)
+        for gap in self._gaps:
+            if gap.last < end:
+                more, fewer, others = gap.judge(self._overtaken > 0)
+                came, missing, unexplained = came + more, missing + fewer, unexplained + others
+        # Some may have come behind the last window that said they had not.
+        missing -= min(unexplained, missing)
         before = min(self._lost_before, self._dropped_before, missing)
         known = lost - late - self._refusals
         backward = min(came, known)
@@ -269,74 +309,94 @@ class Losses:
         )
 
     def _settle(self, number: int, intact: bool) -> None:
-        """A request up to the last believed reply's is answered."""
+        """A request up to the last believed reply's is answered; if altered, it need not have been counted."""
         behind = self._last.number - number
-        if behind < BITS:
-            bit = 1 << behind
-            self._settled |= bit
-            if intact and not self._last.window & bit:
-                # It was overtaken: it came after the last believed reply was made, which did not count it.
-                self._overtaken = max(self._overtaken, behind)
-                last = self._last
-                self._last = last._replace(received=last.received + 1, window=last.window | bit)
-                self._received += 1
-        elif number in self._missing:
+        if number in self._missing:
             self._overtaken = max(self._overtaken, behind)
+            self._since += intact
             del self._missing[number]
         elif number in self._came:
             del self._came[number]
-        elif number in self._uncovered:
-            self._settled_uncovered += 1
+        elif behind < BITS:
+            if not self._last.window >> behind & 1:
+                self._overtaken = max(self._overtaken, behind)
+                self._since += intact
+                self._filled += intact
+            self._settled |= 1 << behind
+        elif gap := self._gap(number):
+            gap.answered += 1
+
+    def _gap(self, number: int) -> _Gap | None:
+        """The one that this request is in."""
+        place = bisect_right(self._gaps, number, key=lambda gap: gap.first)
+        return self._gaps[place - 1] if place and number <= self._gaps[place - 1].last else None
 
     def _weigh(self, reply: Snapshot) -> None:
-        """Believe a reply at once, or when the next one confirms it."""
-        doubted, self._doubted = self._doubted, None
-        last_of_all = doubted is reply and _may_follow(self._last, reply)
-        if last_of_all or _agree(self._last, reply):
+        """Believe a reply at once, or when the next ones confirm it."""
+        last, doubted = self._last, self._doubted
+        if _agree(last, reply):
+            self._doubted = None
             self._believe(reply)
-        elif not doubted or doubted.number >= reply.number:
-            self._doubted = reply
-        elif _agree(doubted, reply):
-            self._believe(doubted)
-            self._believe(reply)
+        elif _is_older(last, reply) or (doubted and (reply.number <= doubted.number or _is_older(doubted, reply))):
+            pass  # It was overtaken on the way back: there is later news.
+        elif doubted and _agree(doubted, reply):
+            self._confirmed += 1
+            if _may_follow(last, doubted) or self._confirmed >= CERTAIN:
+                self._doubted = None
+                self._believe(_confirmed(last, doubted, reply))
+                self._believe(reply)
+            else:
+                self._doubted = reply
         else:
-            if _may_follow(self._last, doubted) and _may_follow(doubted, reply):
-                self._believe(doubted)
-            self._doubted = reply
+            if doubted and _may_follow(last, doubted) and _may_follow(doubted, reply):
+                self._believe(_confirmed(last, doubted, reply))
+            self._doubted, self._confirmed = reply, 0
 
     def _believe(self, reply: Snapshot) -> None:
         last, ahead = self._last, reply.number - self._last.number
         if ahead <= 0:
             return
         excess = _excess(last, reply)
+        older = (~self._settled & ~last.window & _WINDOW).bit_count()
         self._leave(BITS if excess is None else min(ahead, BITS))
         self._settled = self._settled << ahead & _WINDOW if ahead < BITS else 0
-        if ahead > BITS:
-            self._uncovered.add(last.number + 1, reply.number - BITS)
+        if ahead > BITS and len(self._gaps) < MOST_RUNS:
+            came = None if excess is None else max(excess - self._since, 0)
+            self._gaps.append(_Gap(last.number + 1, reply.number - BITS, came, older))
         if excess is None:  # It was started anew: of what came before it knows nothing.
             self._settled |= ~reply.window & _WINDOW | (_WINDOW << ahead & _WINDOW)
-            self._consistent = False
-        else:
-            self._surplus += excess
-            self._consistent = self._consistent and self._surplus >= 0
-            filled = reply.window >> ahead & ~last.window
-            if filled:  # By requests that others had overtaken.
-                self._overtaken = max(self._overtaken, ahead + filled.bit_length() - 1)
+        elif ahead <= BITS:
+            self._compare(reply, ahead, excess)
         if not last.number:
             self._dropped_before, self._lost_before = reply.dropped, max(reply.number - reply.received, 0)
         self._settle_ahead(reply.number)
         self._settled |= 1
-        self._received += (reply.received - last.received) % echo.MOST_RESPONDER_SEQ
+        self._since = self._filled = 0
         self._dropped.record(reply.dropped)
         self._last = reply
 
+    def _compare(self, reply: Snapshot, ahead: int, excess: int) -> None:
+        """What has come since the last believed reply was made."""
+        self._unexplained += excess - (self._since - self._filled)
+        gap = self._gaps[-1] if self._gaps else None
+        if excess < 0 and gap and gap.last == self._last.number - BITS and gap.came:
+            gap.came = max(gap.came + excess, 0)
+            self._unexplained -= excess
+        filled = reply.window & ~(self._last.window << ahead) & ~((1 << ahead) - 1)
+        if filled:  # By requests that others had overtaken.
+            self._overtaken = max(self._overtaken, filled.bit_length() - 1)
+
     def _settle_ahead(self, number: int) -> None:
         """Requests up to this one were answered or refused before a reply to a later one was believed."""
-        for first, final in self._answered.pop(number) + self._refused.pop(number):
-            covered = max(first, number - BITS + 1)
-            if covered <= final:
-                self._settled |= (1 << final - covered + 1) - 1 << number - final
-            self._settled_uncovered += max(min(final, covered - 1) - first + 1, 0)
+        for runs, refused in ((self._answered, False), (self._refused, True)):
+            for first, final in runs.pop(number):
+                covered = max(first, number - BITS + 1)
+                if covered <= final:
+                    self._settled |= (1 << final - covered + 1) - 1 << number - final
+                count = max(min(final, covered - 1) - first + 1, 0)
+                if count and (gap := self._gap(first)):
+                    gap.refused += count * refused
+                    gap.answered += count * (not refused)
 
     def _leave(self, count: int) -> None:
         """The oldest so many requests leave the window: remember those without a reply."""
@@ -376,6 +436,12 @@ def _excess(before: Snapshot, after: Snapshot) -> int | None:
     return None if known & ~after.window or grown > _HALF else grown - (after.window & ~known).bit_count()
 
 
+def _is_older(before: Snapshot, reply: Snapshot) -> bool:
+    """Whether a reply to a later request was made before: its request had overtaken the other."""
+    behind = (before.received - reply.received) % echo.MOST_RESPONDER_SEQ
+    return reply.number - before.number < BITS and 0 < behind < BITS
+
+
 def _agree(before: Snapshot, after: Snapshot) -> bool:
     """Whether the count has grown by the bits that are new, and no number was skipped."""
     return after.number - before.number <= BITS and _excess(before, after) == 0
@@ -385,6 +451,15 @@ def _may_follow(before: Snapshot, after: Snapshot) -> bool:
     """Whether the skipped numbers, and a few that were overtaken, can make up for the difference."""
     excess, room = _excess(before, after), max(after.number - before.number - BITS, 0)
     return excess is not None and -BITS <= excess <= room + BITS
+
+
+def _confirmed(before: Snapshot, doubted: Snapshot, after: Snapshot) -> Snapshot:
+    """A reply whose window shows more than its count: what it says of older requests only if the next one does."""
+    ahead, step = doubted.number - before.number, after.number - doubted.number
+    if ahead >= BITS or (_excess(before, doubted) or 0) >= 0:
+        return doubted
+    known, low = before.window << ahead & _WINDOW, (1 << ahead) - 1
+    return doubted._replace(window=doubted.window & (known | low | after.window >> step))
 
 
 def _shared(dropped: int, likely: int, possible: int) -> tuple[int, int]:

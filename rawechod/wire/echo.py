@@ -16,8 +16,9 @@
 t1: initiator's transmit time; t2: responder's receive time; nanoseconds since the epoch, 0 = not stamped.
 residence: from t2 until right before the reply leaves, nanoseconds; all ones = not known, or more.
 responder_seq: distinct valid requests of this session that the responder has received so far, this one included,
-before any limit; behind its largest value comes 1. window: bit i (least significant = 0) says whether request
-seq - i of this session has been received. Where either is 0, it is not kept.
+before any limit (one that more than 127 others have overtaken counts, even if it came before); behind its largest
+value comes 1. window: bit i (least significant = 0) says whether request seq - i of this session has been
+received. Where either is 0, it is not kept.
 dropped: frames that the responder's own receive buffer dropped since it started, modulo 65536.
 """
 
