@@ -44,6 +44,8 @@ def run() -> int:
         return _failed(str(error), exits.UNREACHABLE)
     except CallError as error:
         return _failed(_sentence(error), exits.of_error(error.name))
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+        return _failed(_puzzle(error), exits.UNREACHABLE)
     except OSError as error:
         return _failed(f"can't write the output: {error.strerror}", exits.USAGE)
     except KeyboardInterrupt:
@@ -56,6 +58,16 @@ def run() -> int:
 def _failed(sentence: str, status: int) -> int:
     print(f"rawechoctl: {sentence}", file=sys.stderr, flush=True)
     return status
+
+
+def _puzzle(error: Exception) -> str:
+    """A reply that has not what the contract says; for whoever mends it, where we stumbled."""
+    place = error.__traceback__
+    while place and place.tb_next:
+        place = place.tb_next
+    at = f", {place.tb_frame.f_globals['__name__']}:{place.tb_lineno}" if place else ""
+    what = f"{type(error).__name__}: {error}{at}"
+    return f"can't make sense of what was answered ({what}): is rawechod of another version?"
 
 
 def _sentence(error: CallError) -> str:

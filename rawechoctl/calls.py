@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
-from rawechoctl.client import HUNG_UP, READ_SIZE, UnreachableError, call_error, connect, send
+from rawechoctl.client import HUNG_UP, READ_SIZE, UnreachableError, call_error, connect, decoded, send
 from rawechod.control.varlink import (
     INTERFACE,
     Call,
@@ -17,7 +17,6 @@ from rawechod.control.varlink import (
     Framer,
     Parameters,
     ProtocolError,
-    decode_reply,
 )
 
 Key = TypeVar("Key")
@@ -103,7 +102,7 @@ class Calls(Generic[Key]):
         try:
             data = connection.recv(READ_SIZE)
             messages = conversation.framer.feed(data)
-            replies = [decode_reply(message) for message in messages]
+            replies = [decoded(message) for message in messages]
         except OSError as error:
             raise UnreachableError(f"the connection to rawechod broke: {error.strerror}") from error
         except ProtocolError as error:

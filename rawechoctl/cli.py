@@ -6,7 +6,7 @@ import argparse
 import os
 
 from rawechoctl.options import OPTIONS
-from rawechod.control.varlink import DEFAULT_SOCKET
+from rawechod.control import location
 
 JSON_MODES = ("short", "pretty", "off")
 COMMANDS = {
@@ -53,7 +53,7 @@ def parser(argv: list[str] | None = None) -> argparse.ArgumentParser:
         formatter_class=Formatter,
     )
     result.add_argument("--version", action=Version, nargs=0, help="show the version and exit")
-    result.set_defaults(socket=os.environ.get("RAWECHO_SOCKET") or DEFAULT_SOCKET, json="off", command="status")
+    result.set_defaults(socket=os.environ.get("RAWECHO_SOCKET") or location.find(), json="off", command="status")
     commands = result.add_subparsers(metavar="COMMAND", title="commands", prog=result.prog)
     for name, words in COMMANDS.items():
         if argv is None or name in argv:
@@ -76,7 +76,8 @@ def _add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser], 
 def _common() -> argparse.ArgumentParser:
     """Options that stand before or behind the command. Without defaults, else the one would undo the other."""
     common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    common.add_argument("--socket", metavar="PATH", help=f"control socket ($RAWECHO_SOCKET, {DEFAULT_SOCKET})")
+    words = f"control socket ($RAWECHO_SOCKET, {location.SERVICE_SOCKET}, or that of `rawechod --interface`)"
+    common.add_argument("--socket", metavar="PATH", help=words)
     common.add_argument(
         "--json", choices=JSON_MODES, metavar="MODE", help="JSON: short (an object a line), pretty or off"
     )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import sys
 from collections.abc import Iterator
 
+from rawechod.control import location
 from rawechod.control.varlink import (
     INTERFACE,
     Call,
@@ -18,6 +20,7 @@ from rawechod.control.varlink import (
     decode_reply,
     encode_call,
 )
+from rawechod.streams import printable
 
 READ_SIZE = 65_536
 HUNG_UP = "rawechod closed the connection before it had answered; is it being restarted?"
@@ -69,7 +72,7 @@ class Client:
                 if not data:
                     yield {}
                 for message in framer.feed(data):
-                    reply = decode_reply(message)
+                    reply = decoded(message)
                     if reply.error:
                         raise call_error(reply)
                     yield reply.parameters
@@ -97,7 +100,20 @@ def connect(path: str) -> socket.socket:
     except OSError as error:
         connection.close()
         raise UnreachableError(_advice(path, error)) from error
+    server = _server_uid(connection)
+    if not location.is_trusted(server):
+        connection.close()
+        raise UnreachableError(
+            f"{path} is served by uid {server}, who is neither root nor {location.SERVICE_USER} nor you: "
+            "it was asked nothing"
+        )
     return connection
+
+
+def _server_uid(connection: socket.socket) -> int:
+    """Who had listened on it: unix(7), SO_PEERCRED."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    return int.from_bytes(credentials[4:8], sys.byteorder)
 
 
 def send(connection: socket.socket, call: Call) -> None:
@@ -106,6 +122,26 @@ def send(connection: socket.socket, call: Call) -> None:
         connection.sendall(encode_call(call), socket.MSG_NOSIGNAL)
     except BrokenPipeError:
         pass  # Turned away; what the daemon has to say is there to be read.
+
+
+def decoded(message: bytes) -> Reply:
+    """A reply, all its texts fit for a terminal; raises ProtocolError."""
+    reply = decode_reply(message)
+    # What controls a terminal is an escape in JSON, but for DEL and what is not ASCII.
+    if b"\\" in message or b"\x7f" in message or not message.isascii():
+        reply.error = printable(reply.error)
+        reply.parameters = {printable(name): _printable(value) for name, value in reply.parameters.items()}
+    return reply
+
+
+def _printable(value: object) -> object:
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, list):
+        return [_printable(each) for each in value]
+    if isinstance(value, dict):
+        return {printable(name): _printable(each) for name, each in value.items()}
+    return value
 
 
 def call_error(reply: Reply) -> CallError:

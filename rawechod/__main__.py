@@ -7,15 +7,17 @@ import contextlib
 import faulthandler
 import signal
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TextIO
 
 import rawechod.lean  # first of all
 from rawechod import __version__, config, events, journal, streams
 from rawechod.config import DEFAULT_PATH, Config
 from rawechod.config_problems import ConfigError
-from rawechod.control.varlink import DEFAULT_SOCKET
+from rawechod.control import location
 from rawechod.daemon import Daemon
-from rawechod.errors import PrivilegeError, RawechoError
+from rawechod.errors import ControlSocketError, PrivilegeError, RawechoError
 from rawechod.wire.ethernet import ETHERTYPES
 
 rawechod.lean.end()
@@ -43,7 +45,9 @@ def parser() -> argparse.ArgumentParser:
         prog="rawechod", description="Answer echo requests on raw Ethernet, and probe others."
     )
     result.add_argument("--config", metavar="FILE", default=DEFAULT_PATH, help="configuration (%(default)s)")
-    result.add_argument("--control", metavar="PATH", default=DEFAULT_SOCKET, help="control socket (%(default)s)")
+    service = location.SERVICE_SOCKET
+    words = f"control socket ({service}; with --interface one that rawechoctl of the same user finds)"
+    result.add_argument("--control", metavar="PATH", help=words)
     result.add_argument(
         "--check-config",
         metavar="FILE",
@@ -88,16 +92,31 @@ def _tell(error: RawechoError) -> None:
 
 def _print(text: str, stream: TextIO) -> None:
     with contextlib.suppress(OSError):  # The exit status says it, too.
-        # A path need not be UTF-8.
-        print(text.encode(errors="backslashreplace").decode(), file=stream, flush=True)
+        print(streams.printable_lines(text), file=stream, flush=True)
 
 
 def _serve(arguments: argparse.Namespace) -> int:
     faulthandler.enable()
     settings, source = _configuration(arguments)
     journal.start(settings.log.level)
-    Daemon(settings, source, arguments.control, reloadable=arguments.interface is None).run()
+    with _control_path(arguments) as path:
+        Daemon(settings, source, path, reloadable=arguments.interface is None).run()
     return EXIT_OK
+
+
+@contextlib.contextmanager
+def _control_path(arguments: argparse.Namespace) -> Iterator[str]:
+    """Where the control socket is to be; raises ControlSocketError."""
+    if arguments.control or arguments.interface is None:
+        yield arguments.control or location.SERVICE_SOCKET
+        return
+    try:
+        yield location.make_own_directory()
+    except OSError as error:
+        raise ControlSocketError(f"control socket in {location.own_directory()}: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            Path(location.own_directory()).rmdir()
 
 
 def _configuration(arguments: argparse.Namespace) -> tuple[Config, str]:

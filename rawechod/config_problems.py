@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from rawechod.durations import format_duration
 from rawechod.errors import OutsideError
+from rawechod.streams import printable
 
 MOST_TOLD = 30
 """Problems: who reads them mends a file."""
@@ -169,12 +170,12 @@ def _show(value: object) -> str:
         text = "a number of thousands of digits"
     except RecursionError:
         text = "something nested too deeply"
-    return _cut(text)
+    return _cut(printable(text))
 
 
 def _word(value: object) -> str:
     """A name as it is, where it can be shown."""
-    return _cut(value) if isinstance(value, str) and value.isprintable() else _show(value)
+    return _cut(printable(value)) if isinstance(value, str) else _show(value)
 
 
 def _cut(text: str, longest: int = LONGEST_TOLD) -> str:
@@ -186,4 +187,4 @@ def sentence(error: ValueError | RecursionError) -> str:
     text = str(error)
     if "int_max_str_digits" in text or "integer string conversion" in text:
         text = "a number of thousands of digits"
-    return _cut(text if text.isprintable() else ascii(text), LONGEST_SENTENCE)
+    return _cut(printable(text), LONGEST_SENTENCE)

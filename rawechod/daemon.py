@@ -52,7 +52,8 @@ class Daemon:
 
     def run(self) -> None:
         """Serve until told to end."""
-        journal.emit(events.STARTED, version=__version__, config=self._source)
+        control = str(self._endpoint.path) if self._endpoint else "passed by the service manager"
+        journal.emit(events.STARTED, version=__version__, config=self._source, control=control)
         systemd.ready(self._status_line())
         interval = systemd.watchdog_interval()
         if interval:

@@ -23,7 +23,7 @@ class Event:
 STARTED = Event(
     "started",
     "info",
-    "rawechod {version} is ready, configuration {config}",
+    "rawechod {version} is ready, configuration {config}, control socket {control}",
     "2b7f9d5c1a6e4c0f8a4e0a7d3c5b9e01",
     "The daemon serves its control socket. Ask it with `rawechoctl status`.",
 )
@@ -179,6 +179,7 @@ FIELDS = {
     "bridge": "the bridge that the interface is a port of",
     "problem": "what is wrong, a sentence",
     "config": "where the configuration came from",
+    "control": "where the control socket is",
     "version": "the daemon's version",
     "signal": "the signal that ended the daemon",
     "uid": "the user of a control client",

@@ -20,6 +20,7 @@ from structlog.processors import CallsiteParameter, CallsiteParameterAdder
 
 from rawechod import events
 from rawechod.events import Event
+from rawechod.streams import printable_lines
 from systemd import journal as native
 
 IDENTIFIER = "rawechod"
@@ -164,7 +165,7 @@ def _render(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> 
 
 def _as_entry(event: Event, fields: Entry) -> Entry:
     entry: Entry = {
-        "MESSAGE": event.message.format_map(fields),
+        "MESSAGE": printable_lines(event.message.format_map(fields)),
         "PRIORITY": PRIORITIES[event.level],
         "SYSLOG_IDENTIFIER": IDENTIFIER,
         "RAWECHO_EVENT": event.name,
@@ -172,7 +173,11 @@ def _as_entry(event: Event, fields: Entry) -> Entry:
     if event.message_id:
         entry["MESSAGE_ID"] = event.message_id
     # journald silently drops fields whose names are not upper case.
-    return entry | {f"RAWECHO_{name.upper()}": value for name, value in fields.items()}
+    return entry | {f"RAWECHO_{name.upper()}": _shown(value) for name, value in fields.items()}
+
+
+def _shown(value: object) -> object:
+    return printable_lines(value) if isinstance(value, str) else value
 
 
 def _to_journal(entry: Entry) -> None:

@@ -1,4 +1,4 @@
-"""The standard streams, where whoever started us closed some."""
+"""The standard streams: where whoever started us closed some, and what may be written to a terminal."""
 
 from __future__ import annotations
 
@@ -14,3 +14,15 @@ def stand_in() -> None:
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+
+
+def printable(text: str) -> str:
+    """A line with what would control a terminal as escapes, such as \\x1b: it may come from anybody."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def printable_lines(text: str) -> str:
+    """The same of several lines."""
+    return "\n".join(map(printable, text.split("\n")))

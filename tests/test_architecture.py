@@ -91,6 +91,7 @@ PURE = (
     *("rawechoctl.search", "rawechoctl.cells", "rawechoctl.findings", "rawechod.echo.tracer"),
 )
 SHARED = {"rawechod.control.varlink", "rawechod.probe.histogram", "rawechod.probe.statistics"}
+SHARED |= {"rawechod.control.location", "rawechod.streams"}
 IMPURE = {"socket", "time", "select", "logging", "structlog", "systemd", "os", "signal", "threading", "random"}
 IMPURE |= {"rawechod.journal", "rawechod.reactor", "rawechod.systemd", "rawechod.link", "rawechod.packet"}
 IMPURE |= {"rawechod.driver"}

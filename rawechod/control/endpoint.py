@@ -24,7 +24,7 @@ class Endpoint:
 
     def __init__(self, path: str) -> None:
         """Raises ControlSocketError."""
-        self._path = Path(path)
+        self.path = Path(path)
         try:
             self._lock = _take_lock(Path(f"{path}.lock"), path)
         except OSError as error:
@@ -34,17 +34,17 @@ class Endpoint:
         except OSError as error:
             self._unlock()
             raise ControlSocketError(f"control socket {path}: {error.strerror or error}") from error
-        self._identity = _identity(self._path)
+        self._identity = _identity(self.path)
 
     def close(self) -> None:
         """Stop listening; the path goes, where it is still ours."""
         self.socket.close()
-        if _identity(self._path) == self._identity:
-            self._path.unlink(missing_ok=True)
+        if _identity(self.path) == self._identity:
+            self.path.unlink(missing_ok=True)
         self._unlock()
 
     def _unlock(self) -> None:
-        Path(f"{self._path}.lock").unlink(missing_ok=True)
+        Path(f"{self.path}.lock").unlink(missing_ok=True)
         os.close(self._lock)
 
     def _bind(self) -> socket.socket:
@@ -52,7 +52,7 @@ class Endpoint:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         umask = os.umask(0o177)
         try:
-            sock.bind(str(self._path))
+            sock.bind(str(self.path))
         except OSError:
             sock.close()
             raise
@@ -60,19 +60,19 @@ class Endpoint:
             os.umask(umask)
         sock.listen(BACKLOG)
         # Anybody may connect; peer credentials decide on what they may do.
-        self._path.chmod(0o666)
+        self.path.chmod(0o666)
         return sock
 
     def _remove_leftover(self) -> None:
         try:
-            mode = self._path.lstat().st_mode
+            mode = self.path.lstat().st_mode
         except FileNotFoundError:
             return
         if not stat.S_ISSOCK(mode):
             raise OSError(errno.EEXIST, "something that is no socket is in the way")
-        if _answers(self._path):
+        if _answers(self.path):
             raise OSError(errno.EADDRINUSE, "another daemon is listening there")
-        self._path.unlink()
+        self.path.unlink()
 
 
 def _take_lock(path: Path, name: str) -> int:

@@ -22,7 +22,6 @@ MESSAGE_LIMIT, CALL_LIMIT = 1 << 20, 1 << 16
 """Longest message, octets, and longest that the daemon takes: everybody may make it keep and parse one."""
 INTERFACE = "io.rawecho.Control"
 SERVICE = "org.varlink.service"
-DEFAULT_SOCKET = "/run/rawecho/control.sock"
 
 
 class ProtocolError(Exception):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
+import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -114,6 +118,82 @@ def server(path: Path, answer: bytes) -> Iterator[None]:
         with socket.socket(socket.AF_UNIX) as last:
             last.connect(str(path))
         thread.join()
+
+
+_IMPOSTOR = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as listening:
+    listening.bind(sys.argv[1])
+    listening.listen()
+    print("listening", flush=True)
+    client, _ = listening.accept()
+    print(repr(client.recv(4096)), flush=True)
+"""
+
+
+@pytest.mark.parametrize("command", [("status",), ("probe", "-c", "1"), ("probe", "-c", "1", SILENT, SILENT)])
+def test_exit_3_with_an_impostor_at_the_socket(root: None, command: tuple[str, ...]) -> None:
+    """Who is neither root nor the daemon's user nor oneself is asked nothing."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "control.sock")
+        path.parent.chmod(0o777)
+        program = ["/usr/bin/python3", "-c", _IMPOSTOR, str(path)]
+        with subprocess.Popen(program, user=STRANGER, group=STRANGER, cwd="/", stdout=subprocess.PIPE) as impostor:
+            assert impostor.stdout
+            assert impostor.stdout.readline() == b"listening\n"
+            result = tool("--socket", str(path), *command)
+            assert impostor.stdout.readline() == b"b''\n"
+    assert (result.returncode, result.stdout) == (3, "")
+    assert result.stderr.startswith(f"rawechoctl: {path} is served by uid {STRANGER}, who is neither root nor ")
+
+
+CONTROLS = "\x1b[31m\r\x07\x7f\x9b\u202e"
+SHOWN = r"\x1b[31m\r\x07\x7f\x9b\u202e"
+
+
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_control_characters(tmp_path: Path, ascii_only: bool) -> None:
+    """Of what is answered and of errors: escapes, as text and as JSON."""
+    path = tmp_path / "control.sock"
+    reply = {"parameters": {"path": CONTROLS, "config": {CONTROLS: {CONTROLS: [CONTROLS]}}}}
+    error = {"error": "io.rawecho.Control.InvalidRequest", "parameters": {"reason": CONTROLS}}
+    with server(path, json.dumps(reply, ensure_ascii=ascii_only).encode() + b"\0"):
+        text, as_json = (tool("--socket", str(path), "config", *mode) for mode in ((), ("-j",)))
+    assert text.stdout.count(SHOWN) == 2
+    assert json.loads(as_json.stdout)["config"][SHOWN] == {SHOWN: [SHOWN]}
+    other = tmp_path / "other.sock"
+    with server(other, json.dumps(error, ensure_ascii=ascii_only).encode() + b"\0"):
+        failed = tool("--socket", str(other), "config")
+    assert failed.stderr == f"rawechoctl: {SHOWN}\n"
+    for output in (text.stdout, as_json.stdout):
+        assert all(line.isprintable() for line in output.splitlines())
+
+
+PUZZLES = [
+    ("status", {}),
+    ("status", {"version": [], "pid": None, "uptime_s": "x", "config": 1, "listeners": [1], "probes": {}}),
+    ("status", {"version": "", "pid": 1, "uptime_s": float("nan"), "config": "", "listeners": [], "probes": []}),
+    ("stats", {"listeners": [{}]}),
+    ("peers", {"peers": 1}),
+    ("config", {"path": 1, "config": []}),
+    ("probe", {"event": "summary"}),
+    ("trace", {"event": "frame", "frame": {}}),
+    ("discover", {}),
+    ("survey", {"event": "summary", "summary": 5}),
+    ("top", {"listeners": 0}),
+    ("arm loopback", {"interface": "x", "armed_for_s": 1e999}),
+]
+
+
+@pytest.mark.parametrize(("command", "parameters"), PUZZLES)
+def test_exit_3_with_a_reply_without_sense(tmp_path: Path, command: str, parameters: dict[str, Any]) -> None:
+    """One sentence, whichever command does not find in it what the contract promises."""
+    path = tmp_path / "control.sock"
+    with server(path, json.dumps({"parameters": parameters}).encode() + b"\0"):
+        result = tool("--socket", str(path), *command.split())
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert result.returncode == 3, result
 
 
 STRANGE = {

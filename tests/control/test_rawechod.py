@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from rawechod import __version__
+from tests.control.talk import STRANGER
+from tests.control.tool import tool
 from tests.lab import REPOSITORY, Host, StartDaemon
 
 
@@ -69,6 +74,74 @@ def test_checking_a_bad_file(tmp_path: Path) -> None:
     assert [line.split(": ")[:2] for line in result.stderr.splitlines()] == [
         [str(path), key] for key in ("echo[0].interface", "probe.size", "lgo")
     ]
+
+
+@pytest.fixture
+def by_hand(lone_host: Host, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start a daemon with no place named for its control socket: `by_hand(uid)`; its sentences are in a pipe."""
+    children = []
+
+    def start(uid: int, **environment: str) -> subprocess.Popen[str]:
+        net_raw = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+        net_raw += ["--inh-caps=-all,+net_raw,+dac_read_search", "--ambient-caps=+net_raw,+dac_read_search", "--"]
+        command = [sys.executable, "-m", "rawechod", "--interface", "lo"]
+        child: subprocess.Popen[str] = lone_host.popen(
+            *(net_raw if uid else []), *command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, env=environment
+        )
+        children.append(child)
+        return child
+
+    yield start
+    for child in children:
+        child.terminate()
+
+
+def test_socket_of_a_daemon_that_is_started_by_hand(by_hand: Callable[..., subprocess.Popen[str]]) -> None:
+    """Root's is in a directory that root alone may enter; rawechoctl finds it; with the daemon it goes."""
+    place = Path("/run/rawecho-root")
+    child = by_hand(0)
+    _ready(child, str(place))
+    assert (place.stat().st_mode & 0o777, place.stat().st_uid) == (0o700, 0)
+    assert json.loads(tool("-j", "status").stdout)["config"] == "--interface"
+    child.terminate()
+    assert child.wait(30) == 0
+    assert not place.exists()
+
+
+@pytest.mark.parametrize("runtime", [True, False])
+def test_socket_of_another_user(by_hand: Callable[..., subprocess.Popen[str]], runtime: bool) -> None:
+    """Below $XDG_RUNTIME_DIR, where that is the user's own, else in /tmp; nobody else can have made it."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as directory:
+        os.chown(directory, *[STRANGER if runtime else 0] * 2)
+        place = Path(directory, "rawecho") if runtime else Path(f"/tmp/rawecho-{STRANGER}")
+        child = by_hand(STRANGER, XDG_RUNTIME_DIR=directory)
+        _ready(child, str(place))
+        assert (place.stat().st_mode & 0o777, place.stat().st_uid) == (0o700, STRANGER)
+        child.terminate()
+        assert child.wait(30) == 0
+        assert not place.exists()
+
+
+def test_directory_that_somebody_else_has_made(by_hand: Callable[..., subprocess.Popen[str]]) -> None:
+    """It is not used."""
+    place = Path(f"/tmp/rawecho-{STRANGER}")
+    place.mkdir(0o777)
+    try:
+        child = by_hand(STRANGER)
+        assert child.wait(30) == 1
+        assert child.stderr
+        assert f"control socket in {place}: File exists" in child.stderr.read()
+    finally:
+        place.rmdir()
+
+
+def _ready(child: subprocess.Popen[str], place: str) -> None:
+    """Read what a daemon says until it is ready, there."""
+    assert child.stderr
+    while line := child.stderr.readline():
+        if f"is ready, configuration --interface, control socket {place}/control.sock" in line:
+            return
+    raise AssertionError(f"it ended with {child.wait(30)}")
 
 
 @pytest.mark.parametrize("name", ["a/b", "", "sixteen-letters!"])

@@ -62,6 +62,16 @@ def test_stderr_lines(lines: None, capfd: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+def test_control_characters(lines: None, capfd: pytest.CaptureFixture[str]) -> None:
+    """What a file or the name of an interface has of them is written as escapes; lines stay lines."""
+    journal.start("info")
+    journal.emit(events.RELOAD_REFUSED, problem="one\x1b[2J\rtwo\x9b\u202e\nthree", config="x")
+    journal.close()
+    first, second = capfd.readouterr().err.split("\n")[:2]
+    assert first.endswith(r"Old configuration kept: one\x1b[2J\rtwo\x9b\u202e")
+    assert second == "three"
+
+
 def test_silent_before_it_is_started(capfd: pytest.CaptureFixture[str]) -> None:
     """`--check-config` and the tests write nothing."""
     journal.emit(events.STOPPING, signal="SIGTERM")
