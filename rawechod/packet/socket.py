@@ -7,6 +7,7 @@ frame of another kind ever reaches it, and there is no moment at which it hears 
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import socket
 import struct
@@ -47,7 +48,10 @@ _SOCKADDR_LL = struct.Struct("=HHiHBB8s")
 _MEMBERSHIP = struct.Struct("=iHH8s")
 _STATISTICS = struct.Struct("=II")
 _RING_REQUEST = struct.Struct("=IIII")
-_RING_OCTETS = 2 * 1024 * 1024
+_MOST_RING_OCTETS = 64 * 1024 * 1024
+_RING_SHARE = 64
+"""Of the machine's memory all rings of a kind together have one part in so many."""
+_FEWEST_RING_FRAMES = 32
 _RING_BLOCK = 64 * 1024
 _RING_HEADER = 128
 """The kernel's words before a frame, with room for a tag."""
@@ -64,12 +68,23 @@ class Ring(NamedTuple):
 NO_RING = Ring(0, 0)
 
 
-def ring_for(length: int) -> Ring:
-    """For frames of at most this length."""
-    frame_size = 2048
-    while frame_size < length + _RING_HEADER:
-        frame_size *= 2
-    return Ring(frame_size, max(_RING_OCTETS // frame_size, 32))
+def ring_for(length: int, frames_wanted: int = 1024, shares: int = 1) -> Ring:
+    """For frames of at most this length: room for so many, or for what a share of the memory holds.
+
+    A reader who is kept away for a while loses nothing as long as the ring holds what comes meanwhile: pace times
+    that while is what to want. Both numbers are powers of two, so that half of a ring is one too.
+    """
+    frame_size = _power_of_two(max(length + _RING_HEADER, 2048))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // _RING_SHARE // shares
+    most = min(memory, _MOST_RING_OCTETS) // frame_size
+    frames = _power_of_two(max(frames_wanted, _FEWEST_RING_FRAMES))
+    while frames > max(most, _FEWEST_RING_FRAMES):
+        frames //= 2
+    return Ring(frame_size, frames)
+
+
+def _power_of_two(least: int) -> int:
+    return 1 << (least - 1).bit_length()
 
 
 class Stamps(Enum):
@@ -93,7 +108,7 @@ class Options:
     join_pae_group: bool = False
     promiscuous: bool = False
     ring: Ring = NO_RING
-    """Where frames are put; a kernel that has no rings keeps them for recvmsg."""
+    """Where frames are put; where the kernel has no memory for it, half of it or less, or no ring at all."""
     stamps: Stamps = Stamps.RECEIVED
 
 
@@ -149,13 +164,19 @@ def _attach_filter(sock: socket.socket, program: bytes) -> None:
 
 def _make_ring(sock: socket.socket, ring: Ring) -> None:
     """Before bind: while a bound socket gets its ring it can miss that its interface comes up, for good."""
-    block = max(ring.frame_size, _RING_BLOCK)
-    blocks = ring.frames * ring.frame_size // block
-    try:
-        sock.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V2)
-        sock.setsockopt(SOL_PACKET, PACKET_RX_RING, _RING_REQUEST.pack(block, blocks, *ring))
-    except OSError:
-        pass  # No memory for it: mapping it will fail, and recvmsg will do.
+    frame_size, frames = ring
+    while frames:
+        block = min(max(frame_size, _RING_BLOCK), frames * frame_size)
+        request = _RING_REQUEST.pack(block, frames * frame_size // block, frame_size, frames)
+        try:
+            sock.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V2)
+            sock.setsockopt(SOL_PACKET, PACKET_RX_RING, request)
+        except OSError as error:
+            if error.errno != errno.ENOMEM:
+                return  # No rings here: mapping it will fail, and recvmsg will do.
+            frames //= 2
+        else:
+            return
 
 
 def _ignore_outgoing(sock: socket.socket) -> None:

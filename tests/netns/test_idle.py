@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import MAC_B, Daemon, Host, StartDaemon, wait_for
-from tests.netns.client import Probing, connect
+from tests.lab import MAC_A, MAC_B, Daemon, Host, StartDaemon, wait_for
+from tests.netns.client import Probing, connect, stopped
 from tests.netns.conftest import Responder, table
-from tests.netns.frames import PAE, Tag, eapol, header, request
-from tests.netns.port import Port
+from tests.netns.frames import PAE, ZERO, Tag, eapol, header, request
+from tests.netns.port import Port, port
 from tests.netns.test_link import wait_state
 
 NOBODY = "02:00:00:00:00:77"
@@ -101,6 +101,30 @@ def test_after_frames_of_all_kinds(responder: Responder, near: Port, idle: Idle)
     near.send(*[request(ethertype=PAE, tags=(Tag(5),), size=1514) for _ in range(300)])
     near.send(header(ethertype=PAE) + eapol(b"", kind=1).ljust(46))
     wait_for(lambda: ours.listener()["received"] == 301, "all frames counted")
+    idle(ours)
+
+
+@pytest.mark.parametrize(("interface", "mtu"), [("lo", 65536), ("eth1", 9000), ("eth1", 1500)])
+def test_after_a_flood(
+    two_hosts: tuple[Host, Host], daemon: StartDaemon, idle: Idle, interface: str, mtu: int
+) -> None:
+    """More than the ring holds while nobody looks, twice: then it answers each request, and rests."""
+    a, b = two_hosts
+    for host in two_hosts:
+        host.ip("link", "set", interface, "mtu", str(mtu))
+    ours = daemon(b, table(interface, rate_limit=0, peer_rate_limit=0))
+    target, near = (ZERO, b) if interface == "lo" else (MAC_B, a)
+    many = [request(target, ZERO if interface == "lo" else MAC_A)] * 1000
+    with port(near, interface) as sender:
+        for _ in range(2):
+            before = ours.listener()["kernel_drops"]
+            with stopped(ours):
+                for _ in range(70):
+                    sender.send(*many)
+            wait_for(lambda before=before: ours.listener()["kernel_drops"] > before, "an overflow")  # type: ignore[misc]
+            idle(ours)
+    asking = ours if interface == "lo" else daemon(a, table())
+    assert asking.probe("-I", interface, "-i", "1ms", "-c", "200", target)["received"] == 200
     idle(ours)
 
 
