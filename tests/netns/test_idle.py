@@ -13,8 +13,9 @@ from tests.lab import MAC_A, MAC_B, Daemon, Host, StartDaemon, wait_for
 from tests.netns.client import Probing, connect, stopped
 from tests.netns.conftest import Responder, table
 from tests.netns.frames import PAE, ZERO, Tag, eapol, header, request
-from tests.netns.port import Port, port
+from tests.netns.port import Port
 from tests.netns.test_link import wait_state
+from tests.peers import build
 
 NOBODY = "02:00:00:00:00:77"
 Idle = Callable[[Daemon], None]
@@ -106,23 +107,22 @@ def test_after_frames_of_all_kinds(responder: Responder, near: Port, idle: Idle)
 
 @pytest.mark.parametrize(("interface", "mtu"), [("lo", 65536), ("eth1", 9000), ("eth1", 1500)])
 def test_after_a_flood(
-    two_hosts: tuple[Host, Host], daemon: StartDaemon, idle: Idle, interface: str, mtu: int
+    two_hosts: tuple[Host, Host], daemon: StartDaemon, idle: Idle, tmp_path: Path, interface: str, mtu: int
 ) -> None:
-    """More than the ring holds while nobody looks, twice: then it answers each request, and rests."""
+    """More than the ring holds, while nobody looks and while the daemon does: then it answers, and rests."""
     a, b = two_hosts
     for host in two_hosts:
         host.ip("link", "set", interface, "mtu", str(mtu))
     ours = daemon(b, table(interface, rate_limit=0, peer_rate_limit=0))
-    target, near = (ZERO, b) if interface == "lo" else (MAC_B, a)
-    many = [request(target, ZERO if interface == "lo" else MAC_A)] * 1000
-    with port(near, interface) as sender:
-        for _ in range(2):
-            before = ours.listener()["kernel_drops"]
-            with stopped(ours):
-                for _ in range(70):
-                    sender.send(*many)
-            wait_for(lambda before=before: ours.listener()["kernel_drops"] > before, "an overflow")  # type: ignore[misc]
-            idle(ours)
+    target, source, near = (ZERO, ZERO, b) if interface == "lo" else (MAC_B, MAC_A, a)
+    flood = build.compile_c([build.HERE / "flood.c"], tmp_path / "flood")
+    many = (str(flood), interface, "200000", request(target, source).hex())
+    with stopped(ours):
+        near.run(*many)
+    wait_for(lambda: ours.listener()["kernel_drops"], "an overflow")
+    for _ in range(3):
+        near.run(*many)
+    idle(ours)
     asking = ours if interface == "lo" else daemon(a, table())
     assert asking.probe("-I", interface, "-i", "1ms", "-c", "200", target)["received"] == 200
     idle(ours)
