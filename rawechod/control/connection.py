@@ -28,6 +28,8 @@ class Exchange:
         self.operator = connection.operator
         self.on_hang_up: Callable[[], None] | None = None
         """Called when the client wants no more; the final reply is still owed."""
+        self.on_gone: Callable[[], None] | None = None
+        """Called, after `on_hang_up` or instead, when nobody reads that reply any more."""
         self._connection: Connection | None = connection
 
     @property
@@ -160,8 +162,9 @@ class Connection:
         self._reactor.unregister(self._socket.fileno())
         self._socket.close()
         exchange, self._exchange = self._exchange, None
-        if exchange and exchange.on_hang_up:
-            exchange.on_hang_up()
+        end = exchange and (exchange.on_gone or exchange.on_hang_up)
+        if end:
+            end()
         self._on_close(self)
 
     def write(self, exchange: Exchange, message: bytes) -> None:
@@ -255,6 +258,7 @@ class Connection:
             self._closing = True
             self._calls.clear()
         end, exchange.on_hang_up = exchange.on_hang_up, None
+        end = exchange.on_gone or end if gone else end
         if end:
             end()
 

@@ -83,7 +83,7 @@ class Probing:
         except (InterfaceError, PrivilegeError) as error:
             raise CallError("InterfaceUnavailable", reason=str(error)) from error
         self._running[job] = (exchange.peer.uid, self._uptime())
-        exchange.on_hang_up = job.stop
+        exchange.on_hang_up, exchange.on_gone = job.stop, lambda: job.end("interrupted")
         journal.emit(events.PROBE_STARTED, **_fields(job, exchange.peer.uid))
 
 

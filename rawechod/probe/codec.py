@@ -6,7 +6,7 @@ import struct
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
-from rawechod.echo.hello import GREETING, hello_frame, is_hello
+from rawechod.echo.hello import GREETING, MESSAGE, hello_frame, is_hello
 from rawechod.reasons import MalformedFrameError
 from rawechod.wire import echo, ethernet
 
@@ -33,6 +33,8 @@ class Seen(NamedTuple):
     """Where t1 begins on the wire; 0 = it has none."""
     window: int = 0
     dropped: int = 0
+    text: str | None = None
+    """What the tutorial's server said."""
 
 
 class Shape(NamedTuple):
@@ -201,4 +203,4 @@ class HelloCodec:
         """Whether a received frame is the server's HELLO."""
         if not is_hello(frame, self._ethertype):
             return None
-        return Seen(self._last, self._header.dst, 0, None, 0, version=0)
+        return Seen(self._last, self._header.dst, 0, None, 0, version=0, text=MESSAGE.decode())

@@ -26,6 +26,8 @@ STAMPED_INTERVAL = 100 * UNITS["us"]
 """At a higher pace reading each frame's transmit stamp would slow the probe down."""
 INCOMPLETE = "the NIC's stamps of some frames were missing or made no sense: those are timed without them"
 """Of a run whose NIC is to stamp every frame."""
+MOST_FOUND = 256
+"""Responders to everybody's request that are named."""
 SEARCH_GRACE = 300 * UNITS["ms"]
 """After the first answer to everybody, time for others to answer too."""
 
@@ -86,7 +88,10 @@ class Job:
         self._on_event = on_event
         self._on_end = on_end
         self._started_at = reactor.now()
-        self._found: list[str] = []
+        self._stopped = False
+        self._found: dict[str, None] = {}
+        self._more_found = False
+        """Than MOST_FOUND."""
         self._grace: Deadline | None = None
         self._ran_out: Summary | None = None
         """Of a search that had no request left while its first answer's grace lasted."""
@@ -110,14 +115,19 @@ class Job:
         return ethernet.format_mac(self.order.target or self._group())
 
     def stop(self) -> None:
-        """End now; the summary follows at once."""
+        """Send nothing more; the summary follows when the last replies have come, or are overdue."""
+        self._stopped = True
+        self._runner.stop()
+
+    def end(self, reason: str) -> None:
+        """End now; the summary, which says why, follows at once."""
         if self._grace:
             self._grace.cancel()
         self._grace = None
         if self._ran_out:
-            self._on_end(self._ran_out)
+            self._on_end(replace(self._ran_out, ended=reason))
         else:
-            self._runner.stop()
+            self._runner.end(reason)
 
     def follow(self, link: Link | None) -> None:
         """The interface of this name is this one now."""
@@ -196,30 +206,41 @@ class Job:
 
     def _searched(self, event: Arrived | Lost | Interval) -> None:
         """Somebody answered the request to everybody."""
-        if isinstance(event, Arrived) and event.mac not in self._found:
-            self._found.append(event.mac)
-            if not self._grace:
-                when = self._reactor.now() + SEARCH_GRACE
-                self._grace = self._reactor.call_at(when, self._end_search)
+        if not isinstance(event, Arrived) or event.mac in self._found or self._more_found:
+            return
+        now = self._reactor.now()
+        if len(self._found) == MOST_FOUND and self._grace:
+            self._more_found = True
+            self._grace.cancel()
+            self._grace = self._reactor.call_at(now, self._end_search)
+            return
+        self._found[event.mac] = None
+        self._grace = self._grace or self._reactor.call_at(now + SEARCH_GRACE, self._end_search)
 
     def _end_search(self) -> None:
         ran_out, self._grace, self._ran_out = self._ran_out, None, None
-        self._runner.abandon()
         if len(self._found) > 1:
-            self._on_end(SeveralResponders(sorted(self._found)))
+            self._runner.abandon()
+            self._on_end(SeveralResponders(sorted(self._found), self._more_found))
             return
         deadline = self.order.plan.deadline
-        if ran_out and deadline and self._reactor.now() - self._started_at >= deadline:
-            self._on_end(ran_out)  # No time is left for a run: the answers to the search are what there is.
+        past = deadline and self._reactor.now() - self._started_at >= deadline
+        if past or self._stopped:  # There is no run: the answers to the search are what there is.
+            if ran_out:
+                self._on_end(ran_out)
+            else:
+                self._runner.end("interrupted" if self._stopped else "deadline")
             return
-        target = ethernet.parse_mac(self._found[0])
+        self._runner.abandon()
+        (name,) = self._found
+        target = ethernet.parse_mac(name)
         try:
             self._runner = self._run(target, False)
         except InterfaceError as error:
             self._on_end(InterfaceError(f"{self.order.link.name}: {error}"))
             return
         self.order = replace(self.order, target=target)
-        self._tell(Using(self._found[0]))
+        self._tell(Using(name))
 
     def _finish(self, summary: Summary) -> None:
         summary = self._noted(summary)

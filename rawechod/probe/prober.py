@@ -22,8 +22,8 @@ from rawechod.wire import echo, ethernet
 
 FLOOD_WINDOW = 64
 """Most requests of a flood that are unanswered."""
-MOST_OPEN = 1 << 18
-"""Requests of all probes that may wait for their replies: 80 MB, and 15 ms of the garbage collector's."""
+MOST_OPEN = 1 << 20
+"""Requests of all probes that may wait for their replies: 40 MB."""
 GROUP_INTERVAL = 100 * UNITS["ms"]
 """A group is asked at most ten times a second."""
 
@@ -85,9 +85,9 @@ class Prober:
         return job
 
     def stop_all(self) -> None:
-        """End every probe, each with its summary."""
+        """The daemon ends: end every probe, each with its summary."""
         for job in list(self.jobs):
-            job.stop()
+            job.end("daemon")
 
     def links_changed(self) -> None:
         """Let running probes follow interfaces that were deleted and made again."""

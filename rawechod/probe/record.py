@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from rawechod.probe.codec import Seen
-from rawechod.probe.events import Responder, Summary
+from rawechod.probe.events import Outage, Responder, Summary
 from rawechod.probe.losses import Directions, Losses
-from rawechod.probe.session import MOST_RESPONDERS, Match, Verdict
+from rawechod.probe.session import MOST_RESPONDERS, Course, Match, Verdict
 from rawechod.probe.statistics import Moments, RttStatistics
 from rawechod.probe.timing import Timing
 from rawechod.probe.vlan import format_tags
@@ -18,6 +18,8 @@ from rawechod.wire import eapol, ethernet
 
 REPLY, DUPLICATE = Verdict.REPLY, Verdict.DUPLICATE
 """Once a module, not once a reply: looking a member up takes its time."""
+BEHIND = 1.05
+"""A pace that is so much slower than asked for is told."""
 MOST_AUTHENTICATORS = 16
 """Those of 802.1X that are told apart."""
 
@@ -73,13 +75,14 @@ class _Tally:
             self.received += 1
         elif match.verdict is DUPLICATE:
             self.duplicates += 1
-        else:
+        elif match.first:
             self.late += 1
         if match.reordered:
             self.reordered += 1
         if seen.corrupted_at is not None:
             self.corrupted += 1
-        self.requests_seen = max(self.requests_seen, seen.responder_seq)
+        elif seen.responder_seq > self.requests_seen:
+            self.requests_seen = seen.responder_seq
 
     def __add__(self, other: _Tally) -> _Tally:
         return _Tally(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(_Tally)))
@@ -95,8 +98,9 @@ class Record:
     lost: int = 0
     strangers: int = 0
     send_errors: Counter[str] = field(default_factory=Counter)
-    window: RttStatistics | None = None
-    """Where a Reporter wants the round-trip times too."""
+    dropped: int = 0
+    """Frames that found the probe's own receive buffer full."""
+    unusable_stamps: int = 0
     kernel_stamped: int = 0
     hardware_stamped: int = 0
     _rtt: RttStatistics = field(default_factory=RttStatistics)
@@ -104,9 +108,6 @@ class Record:
     _forward: Moments = field(default_factory=Moments)
     _backward: Moments = field(default_factory=Moments)
     _losses: Losses = field(default_factory=Losses)
-    _longest_run: int = 0
-    _run: int = 0
-    _last_lost: int = 0
     _authenticators: set[bytes] = field(default_factory=set)
     _responders: dict[bytes, _Tally] = field(default_factory=dict)
     _others: _Tally = field(default_factory=_Tally)
@@ -115,21 +116,18 @@ class Record:
     def lose(self, number: int, error: str = "") -> None:
         """A request timed out, or was refused by the kernel with an errno of this name."""
         self.lost += 1
-        self._run = self._run + 1 if number == self._last_lost + 1 else 1
-        self._last_lost = number
-        self._longest_run = max(self._longest_run, self._run)
         if error:
             self.send_errors[error] += 1
             self._losses.refused(number)
 
     def arrived(self, seen: Seen, match: Match, timing: Timing) -> None:
         """A reply that found its request."""
-        first = match.first or match.verdict is Verdict.LATE
         evidence = (seen.responder_seq, seen.window, seen.dropped) if seen.corrupted_at is None else None
-        self._losses.heard(match.number, first, evidence)
+        self._losses.heard(match.number, match.first, evidence)
         tally = self._responders.get(seen.src) or self._new_tally(seen.src)
         tally.count(match, seen)
-        if match.first:
+        self.unusable_stamps += timing.unusable
+        if match.first and match.verdict is REPLY:
             self.received += 1
             self._rtt.record(match.number, timing.rtt)
             self.kernel_stamped += timing.kernel_stamped
@@ -139,8 +137,11 @@ class Record:
             if timing.forward is not None and timing.backward is not None:
                 self._forward.record(timing.forward)
                 self._backward.record(timing.backward)
-            if self.window:
-                self.window.record(match.number, timing.rtt)
+
+    def misnumbered(self, number: int, src: bytes) -> None:
+        """A reply whose number is not the one that was sent."""
+        self._losses.unsent(number)
+        (self._responders.get(src) or self._new_tally(src)).corrupted += 1
 
     def foreign(self, frame: bytes) -> None:
         """A frame that is no reply: perhaps a real authenticator's."""
@@ -170,25 +171,41 @@ class Record:
             "corrupted": total.corrupted,
         }
 
-    def summary(self, sent: int, outstanding: int, now: int) -> Summary:
-        """The figures as of `now` (monotonic, nanoseconds)."""
+    def summary(self, course: Course) -> Summary:
+        """The figures of a session that went like this."""
         subject, known = self.subject, self.received + self.lost
+        split = self._directions(course)
         return Summary(
             interface=subject.interface,
             ethertype=ethernet.format_ethertype(subject.ethertype),
             target=subject.target_name,
             size=subject.size,
-            sent=sent,
+            sent=course.sent,
             loss_ratio=round(self.lost / known, 6) if known else None,
-            outstanding=outstanding,
+            outstanding=course.outstanding,
             strangers=self.strangers,
-            duration_s=round((now - self.started_at) / 1e9, 6),
+            duration_s=round((course.done_at - self.started_at) / 1e9, 6),
+            lost_forward=split.forward,
+            lost_backward=split.backward,
+            lost_responder=split.responder,
+            lost_here=split.here,
+            lost_undetermined=split.undetermined,
+            achieved_interval_ns=course.achieved_interval,
+            ended=course.ended,
+            unusable_stamps=self.unusable_stamps,
             send_errors=dict(self.send_errors),
             responders=[self._responder(mac) for mac in sorted(self._responders)],
-            notes=self._notes(sent),
+            notes=self._notes(course, split),
             authenticators=[ethernet.format_mac(mac) for mac in sorted(self._authenticators)],
-            **(self.counts() | self._times() | self._loss_details(sent, now) | subject.details),
+            **(self.counts() | self._times() | _outages(course) | subject.details),
         )
+
+    def _directions(self, course: Course) -> Directions:
+        """Of the lost requests that no late reply came to."""
+        late, refused = self.counts()["late"], self.send_errors.total()
+        if ethernet.is_group(self.subject.target):
+            return Directions(0, 0, 0, refused, self.lost - late - refused)
+        return self._losses.split(self.lost, late, course.settled + 1, self.dropped)
 
     def _times(self) -> dict[str, Any]:
         return {
@@ -199,24 +216,6 @@ class Record:
             "residence_ns": self._residence.values(),
             "forward_ns": self._forward.values(),
             "backward_ns": self._backward.values(),
-        }
-
-    def _loss_details(self, sent: int, now: int) -> dict[str, Any]:
-        group = ethernet.is_group(self.subject.target)
-        interval = self.subject.interval or (now - self.started_at) / max(sent, 1)
-        late, refused = min(self.counts()["late"], self.lost), self.send_errors.total()
-        split = Directions(0, 0, 0, refused, max(self.lost - late - refused, 0))
-        if not group:
-            split = self._losses.split(self.lost, late, sent + 1, 0)
-        return {
-            "lost_forward": split.forward,
-            "lost_backward": split.backward,
-            "lost_responder": split.responder,
-            "lost_here": split.here,
-            "lost_undetermined": split.undetermined,
-            "achieved_interval_ns": round((now - self.started_at) / sent) if sent > 1 else None,
-            "longest_loss_run": self._longest_run,
-            "outage_s": round(self._longest_run * interval / 1e9, 6),
         }
 
     def _timestamps(self) -> str:
@@ -238,15 +237,18 @@ class Record:
             tally.version,
         )
 
-    def _notes(self, sent: int) -> list[str]:
+    def _notes(self, course: Course, split: Directions) -> list[str]:
         notes = []
-        arrived = max((tally.requests_seen for tally in self._responders.values()), default=0)
-        # A responder that says it got more than there were is no witness.
-        believable = self.received < arrived <= sent
-        if not ethernet.is_group(self.subject.target) and self.lost and believable:
+        if split.backward:
             notes.append(
-                f"{arrived} requests reached the responder, {self.received} answers came back: lost on the way "
-                "back, or the pace is above the responder's limit (rate_limit, peer_rate_limit)"
+                f"{split.backward} of the lost requests had reached the responder: their answers were lost on "
+                "the way back, or the pace is above its limit (rate_limit, peer_rate_limit)"
+            )
+        asked, achieved = self.subject.interval, course.achieved_interval
+        if asked and achieved and achieved > asked * BEHIND:
+            notes.append(
+                f"this host did not keep the pace: requests left every {achieved / 1e6:.4g} ms on average, "
+                f"not every {asked / 1e6:.4g} ms"
             )
         if self._forward.count:
             notes.append("one-way delays are as wrong as the two clocks are apart: trust them behind PTP only")
@@ -260,3 +262,15 @@ class Record:
                 "a real 802.1X authenticator is on this port: it sent EAP requests, which were left alone"
             )
         return notes
+
+
+def _outages(course: Course) -> dict[str, Any]:
+    """Named as in the summary."""
+    longest = max(course.outages, default=None)
+    return {
+        "longest_loss_run": longest.requests if longest else 0,
+        "outage_s": round(longest.duration / 1e9, 6) if longest else 0.0,
+        "outages": [
+            Outage(span.started_at, span.started_at + span.duration, span.requests) for span in course.outages
+        ],
+    }

@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 from rawechod.packet import timestamps
 from rawechod.packet.batch import BATCH, Received
+from rawechod.packet.socket import kernel_drops
 from rawechod.probe.codec import Codec, Seen, compare_t1
 from rawechod.probe.early import PATIENCE, EarlyReplies, Reply
 from rawechod.probe.events import Arrived, Interval, Lost, Summary
 from rawechod.probe.exchange import open_line
 from rawechod.probe.line import Channel, Line
-from rawechod.probe.record import Record, Subject
+from rawechod.probe.record import REPLY, Record, Subject
 from rawechod.probe.reporter import Reporter
 from rawechod.probe.session import Match, Plan, Session
 from rawechod.probe.timing import Timing, one_way, timing
@@ -51,8 +52,10 @@ class Runner:
         self._reporter: Reporter | None = None
         if plan.report_every:
             self._reporter = Reporter(reactor, plan.report_every, self._record, self._session, on_event)
-        self._deadline: Deadline | None = reactor.call_at(now, self._advance)
+        self._deadline: Deadline | None = reactor.call_at(now, self._wake)
         self._line: Line | None = None
+        self._read_until = now
+        """All that the socket got before has been read; what is still missing then has not come in time."""
         self._stamp_numbers: dict[int, int] = {}
         """Which request the kernel's transmit stamp of this number belongs to."""
         self._next_stamp = 0
@@ -76,8 +79,14 @@ class Runner:
             self._line.readdress(mac)
 
     def stop(self) -> None:
-        """End now, with the summary."""
-        self._session.stop()
+        """Send nothing more; the summary follows when the last replies have come, or are overdue."""
+        self._session.stop(self._reactor.now())
+        self._wake()
+
+    def end(self, reason: str) -> None:
+        """End now, with a summary that says why."""
+        self._read()
+        self._session.end(reason)
         self._take_early(self._reactor.now() + PATIENCE)
         self._advance()
 
@@ -93,16 +102,27 @@ class Runner:
     def _close_line(self) -> None:
         if self._line:
             self._reactor.unregister(self._line.socket.fileno())
+            self._record.dropped += kernel_drops(self._line.socket)
             self._line.close()
         self._line = None
 
+    def _wake(self) -> None:
+        """A deadline has come."""
+        if self._session.overdue(self._reactor.now()):
+            self._read()
+        self._advance()
+
     def _advance(self) -> None:
-        """Send what is due, tell what is lost, and wait for the next deadline or end."""
+        """Tell what is lost, send what is due, and wait for the next deadline or end."""
         if not self._line:
             return
-        self._tell_lost(self._reactor.now())
+        for number in self._session.timed_out(self._read_until):
+            self._lose(number, self._session.t1(number))
         self._take_early(self._reactor.now())
         self._send(self._session.due(self._reactor.now()))
+        self._session.settle()
+        if self._reporter:
+            self._reporter.tell()
         now = self._reactor.now()
         if self._session.finished(now) and not self._early:
             self._end(now)
@@ -112,7 +132,7 @@ class Runner:
             if self._deadline.pending and self._deadline.when == when:
                 return  # Replies must not leave a cancelled deadline each.
             self._deadline.cancel()
-        self._deadline = None if when is None else self._reactor.call_at(when, self._advance)
+        self._deadline = None if when is None else self._reactor.call_at(when, self._wake)
 
     def _next_deadline(self, now: int) -> int | None:
         times = [self._early.deadline]
@@ -121,30 +141,30 @@ class Runner:
         return min((when for when in times if when is not None), default=None)
 
     def _end(self, now: int) -> None:
+        course = self._session.course(now)
         if self._reporter:
-            self._reporter.close()
+            self._reporter.close(course.done_at)
         self.abandon()
-        summary = self._record.summary(self._session.sent, self._session.outstanding, now)
+        summary = self._record.summary(course)
         self._session.forget()  # Whoever calls us holds us, and we hold them: that is not cleared up soon.
         self._on_end(summary)
 
-    def _send(self, numbers: list[int]) -> None:
+    def _send(self, numbers: range) -> None:
         if not numbers or not self._line:
             return
-        sent_at = self._reactor.now()
-        t1s, refused = self._line.send(numbers)
-        for index, (number, t1) in enumerate(zip(numbers, t1s, strict=True)):
-            if index in refused:
-                self._lose(number, t1, errno.errorcode.get(refused[index], str(refused[index])))
-                continue
-            self._session.sent_at(number, sent_at, t1)
-            if self._channel.stamped:
+        before = self._reactor.now()
+        t1, refused = self._line.send(numbers)
+        self._session.left(before, self._reactor.now(), t1, refused)
+        for index, error in refused.items():
+            self._lose(numbers[index], t1[index], errno.errorcode.get(error, str(error)))
+        if refused:
+            self._number_stamps()  # Whether the kernel numbered those that it refused is not known.
+        elif self._channel.stamped:
+            for number in numbers:
                 self._stamp_numbers[self._next_stamp] = number
                 # A driver that gives no stamps must not make this grow.
                 self._stamp_numbers.pop(self._next_stamp - MOST_UNSTAMPED & _STAMP_MASK, None)
                 self._next_stamp = self._next_stamp + 1 & _STAMP_MASK
-        if refused:
-            self._number_stamps()  # Whether the kernel numbered those that it refused is not known.
 
     def _number_stamps(self) -> None:
         self._stamp_numbers.clear()
@@ -163,31 +183,33 @@ class Runner:
                 if told.hardware or not self._hardware:
                     del self._stamp_numbers[told.frame]  # The NIC's comes last.
 
-    def _tell_lost(self, now: int) -> None:
-        for number in self._session.timed_out(now):
-            self._lose(number, self._session.lost_t1(number))
-
     def _lose(self, number: int, t1: int, error: str = "") -> None:
         self._record.lose(number, error)
+        if self._reporter:
+            self._reporter.lost(number)
         if not self._channel.quiet:
             self._on_event(Lost(number & 0xFFFFFFFF, error, t1))
 
     def _readable(self, events: int) -> None:
         if self._channel.stamped or events & ERROR:
             self._read_stamps()
+        self._read()
+        self._advance()
+
+    def _read(self) -> None:
+        """Read what has arrived, a bounded part of it; the rest leaves the socket readable."""
         for _ in range(ROUNDS):
+            began = self._reactor.now()
             try:
                 heard = self._line.hear() if self._line else []
             except OSError:
                 heard = []  # The interface went down or away, told once; the requests will be lost.
             now = self._reactor.now()
-            if heard:
-                self._tell_lost(now)
             for seen, received in heard:
                 self._take(seen, received, now)
             if len(heard) < BATCH:
-                break
-        self._advance()
+                self._read_until = began
+                return
 
     def _is_possible(self, src: bytes) -> bool:
         """Whether a reply may come from this MAC."""
@@ -202,12 +224,14 @@ class Runner:
         if not self._is_possible(seen.src):
             self._record.strangers += 1
             return
-        match = self._session.arrived(seen.seq, seen.src, now)
+        match = self._session.arrived(seen.seq, seen.src, now, received.received_at, seen.t1)
         if match is None:
-            self._record.strangers += 1
+            self._record.misnumbered(self._session.nearest(seen.seq), seen.src)
             return
         if match.t1:
             seen = compare_t1(seen, match.t1)
+        if match.overdue:
+            self._lose(match.number, match.t1)
         if self._hardware:
             self._early.put(Reply(seen, match, received.received_at, received.hardware_at, now))
         else:
@@ -223,6 +247,8 @@ class Runner:
         if self._channel.one_way:
             times = one_way(times, seen, match, received_at)
         self._record.arrived(seen, match, times)
+        if self._reporter and match.first and match.verdict is REPLY:
+            self._reporter.received(match.number, times.rtt)
         if not self._channel.quiet:
             self._on_event(self._arrived(seen, match, times))
 
@@ -241,4 +267,5 @@ class Runner:
             corrupted_at=seen.corrupted_at,
             forward_ns=times.forward,
             backward_ns=times.backward,
+            text=seen.text,
         )

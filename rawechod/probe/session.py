@@ -1,12 +1,17 @@
-"""What to send when, and which reply belongs to which request; takes `now`, gives the next deadline.
+"""What to send when, which reply belongs to which request, and what became of each; takes `now`. PURE.
 
-All times are monotonic nanoseconds. Requests are numbered 1, 2, 3, ... without end; `seq` on the wire is the
-number's low 32 bits.
+All times are monotonic nanoseconds where nothing else is said. Requests are numbered 1, 2, 3, ... without end;
+`seq` on the wire is the number's low 32 bits. What is known of them stands in arrays, one place a number: a few
+dozen octets each, which no garbage collector walks through.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import heapq
+import re
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
@@ -15,13 +20,24 @@ CATCH_UP = 100_000_000
 """A pace that fell behind (a suspended machine, a stalled process) makes up for this much, nanoseconds."""
 BURST = 64
 """Most requests in one go, so that replies and other clients get their turn."""
-MOST_ANSWERED_KEPT = 65_536
-"""Open requests beyond which an answered one is forgotten at once; its further copies then have no time."""
-MOST_LOST_KEPT = 16_384
-"""Lost requests that a late reply is still recognised for."""
+KEPT = 1 << 17
+"""So many settled requests are remembered at least, twice as many at most: for late replies and further copies."""
+MOST_UNSETTLED = 1 << 20
+"""A flood waits where so many requests stand behind the oldest one without an answer: 25 MB."""
 MOST_RESPONDERS = 1024
 """Responders of a group request that are told apart."""
+SHORTEST_PAUSE, LONGEST_PAUSE = 1_000_000, 100_000_000
+"""Between two attempts of a flood to send: after a refusal, doubled with each further one."""
+SHORTEST_TAIL, LONGEST_TAIL = 10_000_000, 100_000_000
+"""After the last reply two more round trips are waited for its copies: at least and at most so long."""
+MOST_OUTAGES = 100
+MOST_STEPPED = 100_000_000
+"""Two clocks that differ by more over the same time: one of them was set."""
 _SEQ_MASK = 0xFFFFFFFF
+
+PENDING, ANSWERED, LOST, LATE, REFUSED = range(5)
+"""What became of a request; LATE: lost, and a reply came after all; REFUSED: by the kernel, it never left."""
+_UNANSWERED = re.compile(rb"[^\x01]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +49,7 @@ class Plan:
     interval: int
     timeout: int
     deadline: int = 0
-    """Stop after this long, 0 = never."""
+    """Send nothing more after this long, 0 = no limit."""
     group: bool = False
     """Several responders may answer one request."""
     window: int = 0
@@ -43,8 +59,8 @@ class Plan:
 
     @property
     def most_open(self) -> int:
-        """Requests whose timeout has not passed, at most: a memory of about 300 octets each."""
-        return MOST_ANSWERED_KEPT + self.window if self.window else self.timeout // self.interval + BURST
+        """Requests whose timeout has not passed, at most."""
+        return 2 * KEPT if self.window else self.timeout // self.interval + BURST
 
 
 class Verdict(Enum):
@@ -55,46 +71,91 @@ class Verdict(Enum):
     LATE = "late"
 
 
+_REPLY, _DUPLICATE, _LATE = Verdict
+
+
 class Match(NamedTuple):
     """A reply found its request."""
 
     verdict: Verdict
     number: int
     rtt: int
-    """Nanoseconds; 0 for a duplicate or late reply whose request is forgotten."""
+    """From right before the request was sent until the reply was read; 0 where the request is forgotten."""
     reordered: bool
     first: bool
-    """Nobody had answered this request yet."""
+    """Nobody had answered this request yet, in time or not."""
     t1: int = 0
     """What the request was sent with; 0 where it is forgotten."""
     stamp: int = 0
     """Its transmit stamp, on whatever clock it was told; 0 = none."""
     hardware_stamp: int = 0
     """The same by the NIC, on the NIC's clock."""
+    overdue: bool = False
+    """The request was still waited for, and is lost by this reply's lateness."""
 
 
-_Request = tuple[int, int, int, int, tuple[bytes, ...]]
-"""sent_at, t1, stamp, hardware_stamp, answered_by.
+class OutageSpan(NamedTuple):
+    """A run of consecutive lost requests; sorts by how many they are."""
 
-The garbage collector soon leaves plain tuples of numbers alone; to walk through a hundred thousand objects would
-hold up the loop.
-"""
+    requests: int
+    duration: int
+    """Until the next answered request left, nanoseconds."""
+    started_at: int
+    """When the first of them left, nanoseconds since the epoch."""
+
+
+class Course(NamedTuple):
+    """How a session went."""
+
+    sent: int
+    outstanding: int
+    settled: int
+    """The fate of the requests up to this number is known."""
+    done_at: int
+    """When the last of them got its fate."""
+    ended: str = "complete"
+    """Why nothing more was sent: `complete`, `deadline`, or what `stop` and `end` said."""
+    achieved_interval: int | None = None
+    """Mean time between two requests; None where there were not two."""
+    outages: tuple[OutageSpan, ...] = ()
+    """Those with the most requests, in order of time."""
 
 
 class Session:
     """One run of requests."""
 
-    def __init__(self, plan: Plan, now: int) -> None:
+    def __init__(self, plan: Plan, now: int, first: int = 1) -> None:
+        """`first` is the number of its first request."""
         self._plan = plan
         self._next_send = now
         self._ends = now + plan.deadline if plan.deadline else None
-        self._stopped = False
-        self._last = 0
-        self._open: OrderedDict[int, _Request] = OrderedDict()
-        """Sent less than the timeout ago, answered or not: duplicates and further responders still match."""
+        self._ended = ""
+        """Why nothing more is sent, where that is neither the count nor the deadline."""
+        self._over = False
+        self._done_at = 0
+        self._last = self._expired = self._settled = self._walked = first - 1
+        self._allocate(first)
+        self._answered_by: dict[int, set[bytes]] = {}
+        """Members of a group that have answered a request whose timeout has not passed."""
         self._unanswered = 0
-        self._lost: OrderedDict[int, _Request] = OrderedDict()
         self._highest: dict[bytes, int] = {}
+        self._pause = self._paused_until = 0
+        self._last_reply = (now, 0)
+        """When the last one came, and its round trip."""
+        self._pace = (now, now)
+        """When the first request was sent, and the last."""
+        self._run: tuple[int, int, int] | None = None
+        """Number, time of sending and t1 of the first in a run of lost requests that goes on."""
+        self._outages: list[OutageSpan] = []
+
+    def _allocate(self, base: int) -> None:
+        self._base = base
+        """The number whose place in the arrays is the first."""
+        self._fates = bytearray()
+        self._sent_at, self._left_by, self._t1 = array("Q"), array("Q"), array("Q")
+        """Right before it was sent, right behind, and the system's time in between."""
+        self._stamps, self._hardware_stamps = array("Q"), array("Q")
+        """Empty where there are none."""
 
     @property
     def sent(self) -> int:
@@ -106,111 +167,210 @@ class Session:
         """Requests that neither were answered nor timed out."""
         return self._unanswered
 
+    @property
+    def settled(self) -> int:
+        """The fate of the requests up to this number is known."""
+        at = self._fates.find(PENDING, self._settled + 1 - self._base)
+        self._settled = (self._base + at if at >= 0 else self._base + len(self._fates)) - 1
+        return self._settled
+
+    def course(self, now: int) -> Course:
+        """How it went until now."""
+        began, ended = self._pace
+        interval = round((ended - began) / (self._last - 1)) if self._last > 1 else None
+        ended_by = self._ended or ("complete" if self._enough() else "deadline")
+        done_at = self._done_at or now
+        spans = self._outages
+        if self._run:
+            first, sent_at, t1 = self._run
+            spans = [*spans, OutageSpan(self._walked - first + 1, done_at - sent_at, t1)]
+        outages = sorted(heapq.nlargest(MOST_OUTAGES, spans), key=lambda span: span.started_at)
+        return Course(self._last, self._unanswered, self.settled, done_at, ended_by, interval, tuple(outages))
+
     def finished(self, now: int) -> bool:
         """Nothing more will be sent or waited for."""
-        waiting = len(self._open) if self._plan.group else self._unanswered
-        return self._past_end(now) or (self._all_sent(now) and not waiting)
+        if self._over:
+            return True
+        if not self._all_sent(now) or self._waiting():
+            return False
+        self._done_at = self._done_at or now
+        return now >= self._tail()
 
-    def stop(self) -> None:
+    def stop(self, now: int) -> None:
+        """Send nothing more; what is outstanding is still waited for."""
+        if not self._all_sent(now):
+            self._ended = "interrupted"
+
+    def end(self, reason: str) -> None:
         """End now; what is outstanding stays so."""
-        self._stopped = True
+        self._over, self._ended = True, reason
 
     def forget(self) -> None:
         """Give the memory back: nothing comes any more."""
-        self._open.clear()
-        self._lost.clear()
+        self._allocate(self._last + 1)
 
     def next_deadline(self, now: int) -> int | None:
-        """When to call `due` next, None = when a reply arrives or never."""
-        waits = self._all_sent(now) or (self._plan.window and self._unanswered >= self._plan.window)
-        times = [] if waits else [now if self._plan.window else self._next_send]
-        if self._open:
-            sent_at, *_ = next(iter(self._open.values()))
-            times.append(sent_at + self._plan.timeout)
-        if self._ends is not None:
-            times.append(self._ends)
-        return min(times, default=None)
+        """When to call `timed_out` and `due` next, None = when a reply arrives or never."""
+        times = []
+        if not self._all_sent(now):
+            times.append(self._next_due(now))
+            if self._ends is not None:
+                times.append(self._ends)
+        elif not self._waiting():
+            times.append(self._tail())
+        if self._waiting():
+            times.append(self._left_by[self._oldest()] + self._plan.timeout)
+        return min((when for when in times if when is not None), default=None)
 
-    def due(self, now: int) -> list[int]:
-        """Numbers of the requests to send now; tell `sent_at` of each."""
-        numbers: list[int] = []
+    def overdue(self, now: int) -> bool:
+        """Whether a request's timeout has passed: read what has come before it is called lost."""
+        at = self._oldest()
+        return at < len(self._left_by) and self._left_by[at] + self._plan.timeout <= now
+
+    def _oldest(self) -> int:
+        """The place of the first request that a reply in time may come to."""
+        return (self._expired if self._plan.group else self.settled) + 1 - self._base
+
+    def due(self, now: int) -> range:
+        """Numbers of the requests to send now; tell `left` of them."""
+        first = self._last + 1
         if self._plan.window:
-            self._next_send = now
-        most = min(BURST, self._plan.window - self._unanswered) if self._plan.window else BURST
-        while not self._all_sent(now) and self._next_send <= now and len(numbers) < most:
+            when = self._next_due(now)
+            if when is not None and when <= now and not self._all_sent(now):
+                most = 1 if self._pause else min(BURST, self._plan.window - self._unanswered)
+                most = min(most, self._plan.count - self._last) if self._plan.count else most
+                self._last += most
+            return range(first, self._last + 1)
+        while self._next_send <= now and self._last - first + 1 < BURST and not self._all_sent(now):
             self._last += 1
-            numbers.append(self._last)
-            if not self._plan.window:
-                self._next_send = max(self._next_send + self._plan.interval, now - CATCH_UP)
-        return numbers
+            self._next_send = max(self._next_send + self._plan.interval, now - CATCH_UP)
+        return range(first, self._last + 1)
 
-    def sent_at(self, number: int, when: int, t1: int = 0) -> None:
-        """A request left, with this t1. One that could not is never told: it is the caller's to count as lost."""
-        self._open[number] = (when, t1, 0, 0, ())
-        self._unanswered += 1
+    def left(self, before: int, after: int, t1: Sequence[int], refused: Collection[int] = ()) -> None:
+        """The requests that were due left between these times, with these t1; those at `refused` places did not.
+
+        Who is refused is lost at once. A flood then pauses before its next attempt, longer each time.
+        """
+        places, start = len(t1), len(self._fates)
+        self._pace = (self._pace[0] if start or self._base > 1 else before, before)
+        self._fates.extend(bytes(places))
+        self._sent_at.extend([before] * places)
+        self._left_by.extend([after] * places)
+        self._t1.extend(t1)
+        for column in (self._stamps, self._hardware_stamps):
+            if column:
+                column.extend([0] * places)
+        self._unanswered += places - len(refused)
+        for place in refused:
+            self._fates[start + place] = REFUSED
+        self._pause = min(max(2 * self._pause, SHORTEST_PAUSE), LONGEST_PAUSE) if refused else 0
+        self._paused_until = after + self._pause
 
     def stamped(self, number: int, stamp: int, hardware_stamp: int = 0) -> None:
         """A request's transmit stamp by the kernel or the NIC came, 0 = not this one; of two, the first counts."""
-        request = self._open.get(number)
-        if request:
-            sent_at, t1, first, hardware_first, answered_by = request
-            self._open[number] = (sent_at, t1, first or stamp, hardware_first or hardware_stamp, answered_by)
+        at = number - self._base
+        if not 0 <= at < len(self._fates):
+            return
+        for column, value in ((self._stamps, stamp), (self._hardware_stamps, hardware_stamp)):
+            if value:
+                if not column:
+                    column.frombytes(bytes(8 * len(self._fates)))
+                column[at] = column[at] or value
 
     def hardware_stamp(self, number: int) -> int:
         """A request's transmit stamp by the NIC; 0 where it has not come, or the request is forgotten."""
-        request = self._open.get(number)
-        return request[3] if request else 0
+        at = number - self._base
+        return self._hardware_stamps[at] if 0 <= at < len(self._hardware_stamps) else 0
 
-    def lost_t1(self, number: int) -> int:
-        """What a lost request was sent with; 0 where that is forgotten."""
-        request = self._lost.get(number)
-        return request[1] if request else 0
+    def t1(self, number: int) -> int:
+        """What a request was sent with; 0 where that is forgotten."""
+        at = number - self._base
+        return self._t1[at] if 0 <= at < len(self._t1) else 0
 
-    def timed_out(self, now: int) -> list[int]:
-        """Numbers of the requests that are lost as of now."""
-        lost: list[int] = []
-        while self._open:
-            number, request = next(iter(self._open.items()))
-            sent_at, *_, answered_by = request
-            if sent_at + self._plan.timeout > now:
-                break
-            del self._open[number]
-            if not answered_by:
-                lost.append(number)
-                self._lost[number] = request
-                self._unanswered -= 1
-        while len(self._lost) > MOST_LOST_KEPT:
-            self._lost.popitem(last=False)
+    def nearest(self, seq: int) -> int:
+        """The number with this seq that is nearest to the last one sent."""
+        ahead = seq - self._last & _SEQ_MASK
+        return self._last + (ahead if ahead <= _SEQ_MASK // 2 else ahead - _SEQ_MASK - 1)
+
+    def _is_of_another(self, t1: int) -> bool:
+        at = bisect_left(self._t1, t1)
+        return at < len(self._t1) and self._t1[at] == t1
+
+    def timed_out(self, read_until: int) -> list[int]:
+        """Numbers of the requests that are lost, where all that came until then has been read."""
+        if not self.overdue(read_until):
+            return []
+        start = self._oldest()
+        end = bisect_right(self._left_by, read_until - self._plan.timeout, start)
+        lost, fates = [], self._fates
+        at = fates.find(PENDING, start, end)
+        while at >= 0:
+            fates[at] = LOST
+            lost.append(self._base + at)
+            at = fates.find(PENDING, at + 1, end)
+        if self._plan.group:
+            for number in range(self._expired + 1, self._base + end):
+                self._answered_by.pop(number, None)
+            self._expired = self._base + end - 1
+        self._unanswered -= len(lost)
         return lost
 
-    def arrived(self, seq: int, responder: bytes, now: int) -> Match | None:
-        """A reply came; None where no such request was sent. Call `timed_out` before."""
+    def arrived(
+        self, seq: int, responder: bytes, now: int, received_at: int = 0, t1_of_reply: int = 0
+    ) -> Match | None:
+        """A reply was read now, and came at `received_at` by the kernel's stamp.
+
+        None where no such request was sent, or this is the reply to another one, as its t1 says: a corrupted
+        number. Whether it came in time is a matter of when it came, not of when it was read.
+        """
         number = self._last - (self._last - seq & _SEQ_MASK)
+        at = number - self._base
+        if at < 0:
+            return self._forgotten(number)
+        t1, rtt, fate = self._t1[at], now - self._sent_at[at], self._fates[at]
+        if fate == REFUSED or (t1_of_reply and t1_of_reply != t1 and self._is_of_another(t1_of_reply)):
+            return None
+        stamp = self._stamps[at] if self._stamps else 0
+        hardware_stamp = self._hardware_stamps[at] if self._hardware_stamps else 0
+        timeout = self._plan.timeout
+        late = rtt >= timeout and not 0 <= received_at - (stamp or t1) < timeout
+        if fate == PENDING:
+            self._unanswered -= 1
+            if late:
+                self._fates[at] = LATE
+                return Match(_LATE, number, rtt, False, True, t1, stamp, hardware_stamp, True)
+            self._fates[at] = ANSWERED
+            self._last_reply = now, rtt
+            if self._plan.group:
+                self._answered_by[number] = {responder}
+            return Match(
+                *(_REPLY, number, rtt, self._reordered(number, responder), True, t1, stamp, hardware_stamp)
+            )
+        if fate == LOST:
+            self._fates[at] = LATE
+            return Match(_LATE, number, rtt, False, True, t1, stamp, hardware_stamp)
+        first_of_it = self._plan.group and self._is_new(number, responder, late)
+        if first_of_it and not late and fate == ANSWERED and number > self._expired:
+            reordered = self._reordered(number, responder)
+            return Match(_REPLY, number, rtt, reordered, False, t1, stamp, hardware_stamp)
+        return Match(*(_LATE if first_of_it else _DUPLICATE, number, rtt, False, False, t1, stamp, hardware_stamp))
+
+    def _forgotten(self, number: int) -> Match | None:
+        """A reply to a request that is no longer known, if there was one."""
         if number < 1:
             return None
-        request = self._open.get(number)
-        if request is None:
-            return self._too_late(number, now)
-        sent_at, t1, stamp, hardware_stamp, answered_by = request
-        told = (t1, stamp, hardware_stamp)
-        rtt = now - sent_at
-        if responder in answered_by:
-            return Match(Verdict.DUPLICATE, number, rtt, False, False, *told)
-        self._unanswered -= not answered_by
-        if len(self._open) > MOST_ANSWERED_KEPT:
-            del self._open[number]
-        elif len(answered_by) < MOST_RESPONDERS:
-            self._open[number] = (sent_at, *told, (*answered_by, responder))
-        return Match(Verdict.REPLY, number, rtt, self._reordered(number, responder), not answered_by, *told)
+        return Match(_LATE if self._plan.group else _DUPLICATE, number, 0, False, False)
 
-    def _too_late(self, number: int, now: int) -> Match:
-        request = self._lost.get(number)
-        if request:
-            sent_at, t1, *_ = request
-            return Match(Verdict.LATE, number, now - sent_at, False, False, t1)
-        # The request was answered in time; a group's other members may still be slow.
-        verdict = Verdict.LATE if self._plan.group else Verdict.DUPLICATE
-        return Match(verdict, number, 0, False, False)
+    def _is_new(self, number: int, responder: bytes, late: bool) -> bool:
+        """Whether a member of the group had not answered this request; who is slow is never known."""
+        answered_by = self._answered_by.get(number)
+        if answered_by is None:
+            return True
+        if responder in answered_by:
+            return False
+        if len(answered_by) < MOST_RESPONDERS:
+            answered_by.add(responder)
+        return True
 
     def _reordered(self, number: int, responder: bytes) -> bool:
         """RFC 4737, section 3: below the next expected number."""
@@ -221,9 +381,64 @@ class Session:
             self._highest[responder] = number
         return False
 
-    def _all_sent(self, now: int) -> bool:
-        enough = bool(self._plan.count) and self._last >= self._plan.count
-        return self._stopped or enough or self._past_end(now)
+    def settle(self) -> None:
+        """Account for the requests whose fate is known by now, and forget the oldest of them."""
+        settled, fates = self.settled, self._fates
+        end = settled + 1 - self._base
+        at = self._walked + 1 - self._base
+        while at < end:
+            if self._run is None:
+                found = _UNANSWERED.search(fates, at, end)
+                if not found:
+                    break
+                at = found.start()
+                self._run = self._base + at, self._sent_at[at], self._t1[at]
+            at = fates.find(ANSWERED, at, end)
+            if at < 0:
+                break
+            self._end_run(*self._run, at)
+        self._walked = settled
+        if len(fates) >= 2 * KEPT:
+            self._trim(KEPT)
 
-    def _past_end(self, now: int) -> bool:
-        return self._stopped or (self._ends is not None and now >= self._ends)
+    def _end_run(self, first: int, sent_at: int, t1: int, at: int) -> None:
+        """The request at this place was answered: the run of lost ones before it is over."""
+        waited, by_clock = self._sent_at[at] - sent_at, self._t1[at] - t1
+        duration = by_clock if abs(by_clock - waited) < MOST_STEPPED else waited
+        heapq.heappush(self._outages, OutageSpan(self._base + at - first, max(duration, 0), t1))
+        if len(self._outages) > MOST_OUTAGES:
+            heapq.heappop(self._outages)
+        self._run = None
+
+    def _trim(self, kept: int) -> None:
+        """Forget the oldest requests whose fate is known, all but so many."""
+        oldest = self._expired if self._plan.group else self._walked
+        cut = max(min(oldest + 1 - self._base, len(self._fates) - kept), 0)
+        for column in (self._fates, self._sent_at, self._left_by, self._t1, self._stamps, self._hardware_stamps):
+            del column[:cut]
+        self._base += cut
+
+    def _waiting(self) -> bool:
+        """Whether a reply in time may come: in a group others may answer until the last timeout."""
+        return self._expired < self._last if self._plan.group else self._unanswered > 0
+
+    def _tail(self) -> int:
+        """Until then copies of the last reply are waited for."""
+        when, rtt = self._last_reply
+        if not rtt or self._plan.group:
+            return 0
+        return when + min(max(2 * rtt, SHORTEST_TAIL), LONGEST_TAIL, self._plan.timeout)
+
+    def _next_due(self, now: int) -> int | None:
+        """When the next request may leave; None = when a reply has come."""
+        if not self._plan.window:
+            return self._next_send
+        if self._unanswered >= self._plan.window or len(self._fates) >= MOST_UNSETTLED:
+            return None
+        return max(now, self._paused_until) if self._pause else now
+
+    def _enough(self) -> bool:
+        return bool(self._plan.count) and self._last >= self._plan.count
+
+    def _all_sent(self, now: int) -> bool:
+        return bool(self._ended) or self._enough() or (self._ends is not None and now >= self._ends)

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from rawechod.probe.codec import Seen
 from rawechod.probe.session import Match
 
-MOST_APART = 100 * 365 * 86_400 * 1_000_000_000
-"""A century in nanoseconds: what is further away is no clock."""
+MOST_APART = 86_400 * 1_000_000_000
+"""A day in nanoseconds: a clock that is further away was never set, or is none."""
 
 
 class Timing(NamedTuple):
@@ -31,6 +31,8 @@ class Timing(NamedTuple):
     backward: int | None = None
     hardware_stamped: bool = False
     """rtt is between the NIC's stamps."""
+    unusable: bool = False
+    """The responder stamped what can't be: a residence longer than the round trip, a time of another day."""
 
 
 def timing(seen: Seen, match: Match, received_at: int, hardware_at: int = 0) -> Timing:
@@ -50,7 +52,7 @@ def timing(seen: Seen, match: Match, received_at: int, hardware_at: int = 0) -> 
     elif _fits(match.t1, received_at, match.rtt):
         rtt = received_at - match.t1
     residence = seen.residence if seen.residence <= rtt else 0
-    return Timing(rtt - residence, residence, kernel, hardware_stamped=hardware)
+    return Timing(rtt - residence, residence, kernel, None, None, hardware, seen.residence > rtt)
 
 
 def _fits(left: int, came: int, bracket: int) -> bool:
@@ -69,5 +71,5 @@ def one_way(given: Timing, seen: Seen, match: Match, received_at: int) -> Timing
     came = received_at if _fits(left, received_at, match.rtt) else match.t1 + match.rtt
     forward, backward = seen.t2 - left, came - (seen.t2 + seen.residence)
     if max(abs(forward), abs(backward)) > MOST_APART:
-        return given
+        return given._replace(unusable=True)
     return given._replace(forward=forward, backward=backward)

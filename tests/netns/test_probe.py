@@ -19,6 +19,8 @@ KINDS: dict[str, list[tuple[list[str], str]]] = {
     "ETH_P_PAE": [([], "ETH_P_PAE")],
     "ETH_P_802_EX1": [([], "ETH_P_802_EX1")],
 }
+SIZES = {"ETH_P_802_EX1": (60, 1514), "0x88B6": (60, 1514), "ETH_P_PAE": (64, 1514)}
+"""The smallest and the largest; the envelope of 802.1X takes four octets."""
 SUMMARY = {
     *("event", "interface", "ethertype", "target", "size", "sent", "received", "lost", "loss_ratio"),
     *("duplicates", "reordered", "corrupted", "duration_s", "timestamps", "rtt_ns", "ipdv_ns", "responders"),
@@ -49,11 +51,11 @@ def assert_clean(summary: dict[str, Any], count: int) -> None:
 def test_ten_of_ten(two_hosts: tuple[Host, Host], daemon: StartDaemon, listener: str) -> None:
     """Under each EtherType, at the smallest size and at the MTU; the far end's counters agree."""
     ours, far = pair(two_hosts, daemon, ethertype=listener)
-    kinds = [(flags, name, size) for flags, name in KINDS[listener] for size in ("60", "1514")]
+    kinds = [(flags, name, size) for flags, name in KINDS[listener] for size in SIZES[name]]
     for rounds, (flags, name, size) in enumerate(kinds, start=1):
-        summary = ours.probe(*flags, "--count", "10", "-i", "10ms", "-s", size, MAC_B)
+        summary = ours.probe(*flags, "--count", "10", "-i", "10ms", "-s", str(size), MAC_B)
         assert_clean(summary, 10)
-        assert (summary["ethertype"], summary["size"]) == (name, int(size))
+        assert (summary["ethertype"], summary["size"]) == (name, size)
         assert far.listener()["replied"] == far.listener()["received"] == 10 * rounds
     assert far.listener()["dropped"] == {}
     assert set(ours.listener()["dropped"]) <= {"reply"}

@@ -150,12 +150,12 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("interval", {"target": "01:00:5e:00:00:01", "interval": MS}, "at most ten times a second"),
     ("ethertype", {"ethertype": "ETH_P_ALL"}, "a probe needs one EtherType"),
     ("ethertype", {"ethertype": "0x8100"}, "is no EtherType"),
-    ("size", {"size": 1515}, r"1515 octets: eth1 takes 60 to 1514 \(MTU 1500 and the header\)"),
+    ("size", {"size": 1515}, r"1515 octets: eth1 takes 64 to 1514 \(MTU 1500 and the header\)"),
     ("hello", {"hello": True}, "works on lo only, not on eth1"),
     (
         "timeout",
-        {"interval": 10 * US, "timeout": 3 * SECOND},
-        "300064 requests may wait for their replies: at most 262144 can",
+        {"interval": 10 * US, "timeout": 11 * SECOND},
+        "1100064 requests may wait for their replies: at most 1048576 can",
     ),
 ]
 
@@ -169,9 +169,9 @@ def test_refused(order: Ordering, parameter: str, wish: dict[str, Any], words: s
 
 
 ALLOWED: list[dict[str, Any]] = [
-    *({"size": 1514}, {"size": 60}),
+    *({"size": 1514}, {"size": 64}),
     {"target": "broadcast", "interval": 100 * MS},
-    {"interval": 10 * US, "timeout": 2_620_000 * US},
+    {"interval": 10 * US, "timeout": 10_480_000 * US},
     {"interval": 10 * US, "timeout": 60 * SECOND, "flood": True, "target": OTHER},
 ]
 
@@ -180,7 +180,7 @@ ALLOWED: list[dict[str, Any]] = [
 def test_just_allowed(order: Ordering, wish: dict[str, Any]) -> None:
     """The bounds themselves."""
     made = order(interface="eth1", **wish)
-    assert made.size == wish.get("size", 60)
+    assert made.size == wish.get("size", 64)
 
 
 def test_the_wish_goes_before_the_configuration(order: Ordering) -> None:

@@ -23,9 +23,8 @@ def plan(count: int = 3, interval: int = SECOND, timeout: int = SECOND, deadline
 def send(session: Session, now: int) -> list[int]:
     """Send what is due, at `now`."""
     numbers = session.due(now)
-    for number in numbers:
-        session.sent_at(number, now)
-    return numbers
+    session.left(now, now, [now] * len(numbers))
+    return list(numbers)
 
 
 def walk(session: Session, answer: Callable[[int], bool] = lambda number: False) -> list[tuple[int, str, int]]:
@@ -37,6 +36,7 @@ def walk(session: Session, answer: Callable[[int], bool] = lambda number: False)
             told.append(((now - START) // MS, "sent", number))
             if answer(number):
                 session.arrived(number, A, now)
+        session.settle()
         if session.finished(now):
             return told
         deadline = session.next_deadline(now)
@@ -63,7 +63,7 @@ def test_answered_run_ends_with_its_last_reply() -> None:
     """Nobody waits for a timeout when all have been answered."""
     session = Session(plan(count=3), START)
     assert walk(session, lambda number: True) == [(0, "sent", 1), (1000, "sent", 2), (2000, "sent", 3)]
-    assert (session.sent, session.outstanding) == (3, 0)
+    assert (session.sent, session.outstanding, session.course(0).ended) == (3, 0, "complete")
 
 
 def test_run_waits_for_what_is_outstanding() -> None:
@@ -92,25 +92,64 @@ def test_count_zero_goes_on() -> None:
         session.timed_out(now)
         assert send(session, now) == [number]
         assert not session.finished(now)
-    session.stop()
-    assert session.finished(START)
 
 
-def test_deadline_ends_the_run() -> None:
-    """At the deadline it is over, with what is still outstanding."""
-    session = Session(plan(count=0, interval=100 * MS, deadline=250 * MS), START)
-    assert walk(session) == [(0, "sent", 1), (100, "sent", 2), (200, "sent", 3)]
-    assert (session.sent, session.outstanding) == (3, 3)
+def test_deadline_ends_the_sending() -> None:
+    """What was sent before it is still waited for, up to its timeout."""
+    session = Session(plan(count=0, interval=100 * MS, timeout=SECOND, deadline=250 * MS), START)
+    assert walk(session, lambda number: number == 2) == [
+        *((0, "sent", 1), (100, "sent", 2), (200, "sent", 3)),
+        *((1000, "lost", 1), (1200, "lost", 3)),
+    ]
+    assert (session.outstanding, session.course(0).ended) == (0, "deadline")
 
 
-def test_stop_ends_the_run_at_once() -> None:
-    """What is outstanding stays so; nothing more is sent."""
+def test_stop_ends_the_sending() -> None:
+    """Nothing more is sent; what is outstanding is waited for."""
     session = Session(plan(count=5), START)
     send(session, START)
-    session.stop()
+    session.stop(START)
+    assert not session.finished(START)
+    assert send(session, START + SECOND) == []
+    assert session.timed_out(START + SECOND) == [1]
+    assert session.finished(START + SECOND)
+    assert session.course(0).ended == "interrupted"
+
+
+def test_stop_of_a_run_that_has_sent_all() -> None:
+    """It was complete anyway."""
+    session = Session(plan(count=1), START)
+    send(session, START)
+    session.stop(START)
+    assert session.course(0).ended == "complete"
+
+
+def test_end_ends_the_run_at_once() -> None:
+    """What is outstanding stays so."""
+    session = Session(plan(count=5), START)
+    send(session, START)
+    session.end("daemon")
     assert session.finished(START)
     assert send(session, START + SECOND) == []
-    assert (session.sent, session.outstanding) == (1, 1)
+    course = session.course(START)
+    assert (course.sent, course.outstanding, course.ended) == (1, 1, "daemon")
+
+
+@pytest.mark.parametrize(
+    ("rtt", "timeout", "tail"),
+    [(MS, SECOND, 10 * MS), (20 * MS, SECOND, 40 * MS), (SECOND, 9 * SECOND, 100 * MS), (MS, 2 * MS, 2 * MS)],
+)
+def test_copies_of_the_last_reply_are_waited_for(rtt: int, timeout: int, tail: int) -> None:
+    """Two more round trips, 10 to 100 ms, never longer than the timeout; they are not part of the duration."""
+    session = Session(plan(count=1, timeout=timeout), START)
+    send(session, START)
+    session.arrived(1, A, START + rtt)
+    end = START + rtt + tail
+    assert not session.finished(START + rtt)
+    assert session.next_deadline(START + rtt) == end
+    assert not session.finished(end - 1)
+    assert session.finished(end)
+    assert session.course(end).done_at == START + rtt
 
 
 def test_sends_nothing_before_its_time() -> None:
@@ -159,13 +198,41 @@ def test_one_go_is_bounded() -> None:
 
 
 def test_a_request_that_could_not_leave() -> None:
-    """It counts as sent, is not outstanding, and nobody waits for it."""
+    """It counts as sent, is not outstanding, and nobody waits for it; the pace is kept."""
     session = Session(plan(count=2, interval=100 * MS), START)
-    assert session.due(START) == [1]
-    assert (session.sent, session.outstanding) == (1, 0)
-    assert session.next_deadline(START) == START + 100 * MS
-    assert session.due(START + 100 * MS) == [2]
+    for number, now in ((1, START), (2, START + 100 * MS)):
+        assert list(session.due(now)) == [number]
+        session.left(now, now, [now], {0: 100})
+        assert (session.sent, session.outstanding) == (number, 0)
+        if number == 1:
+            assert session.next_deadline(START) == START + 100 * MS
     assert session.finished(START + 100 * MS)
+
+
+def test_a_flood_that_the_kernel_refuses() -> None:
+    """One attempt at a time, from 1 ms on twice as long after each, at most 100 ms; then it goes on at once."""
+    session, now, waits = Session(Plan(0, SECOND, SECOND, window=64), START), START, []
+    for most in (64, *[1] * 9):
+        numbers = session.due(now)
+        assert len(numbers) == most
+        session.left(now, now, [now] * most, dict.fromkeys(range(most), 105))
+        assert not session.due(now)
+        deadline = session.next_deadline(now)
+        assert deadline is not None
+        waits.append((deadline - now) // MS)
+        now = deadline
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 100, 100, 100]
+    assert send(session, now) == [74]
+    assert len(send(session, now)) == 63
+
+
+def test_a_slow_batch_is_not_lost_too_early() -> None:
+    """The process stood still while it sent: the timeout counts from when the requests had left for sure."""
+    session = Session(plan(count=1, timeout=10 * MS), START)
+    session.due(START)
+    session.left(START, START + SECOND, [START])
+    assert session.timed_out(START + SECOND) == []
+    assert session.timed_out(START + SECOND + 10 * MS) == [1]
 
 
 @pytest.mark.parametrize("count", [1, 2, 64, 65, 1000])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import groupby
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -23,8 +25,8 @@ def started(sent: int, group: bool = False, timeout: int = SECOND) -> Session:
     """A session that has sent some requests, one a millisecond from 0 on."""
     session = Session(Plan(0, MS, timeout, group=group), 0)
     for number in range(sent):
-        for due in session.due(number * MS):
-            session.sent_at(due, number * MS, T1 + number * MS)
+        due = session.due(number * MS)
+        session.left(number * MS, number * MS, [T1 + number * MS] * len(due))
     assert session.sent == sent
     return session
 
@@ -54,10 +56,10 @@ def test_duplicates() -> None:
 
 
 def test_duplicate_after_the_timeout() -> None:
-    """The request was answered in time: a copy that takes long is still a duplicate, its time unknown."""
+    """The request was answered in time: a copy that takes long is still a duplicate."""
     session = started(1)
     arrive(session, 1, MS)
-    assert arrive(session, 1, 5 * SECOND) == Match(DUPLICATE, 1, 0, False, False)
+    assert arrive(session, 1, 5 * SECOND) == Match(DUPLICATE, 1, 5 * SECOND, False, False, t1=T1)
 
 
 @pytest.mark.parametrize(
@@ -94,13 +96,36 @@ def test_reordering_against_the_definition(arriving: list[int]) -> None:
 
 
 def test_late_is_lost_already() -> None:
-    """A reply after its timeout is late with its real time, every copy of it; the request stays lost."""
+    """A reply after its timeout is late, with its real time, its copies are duplicates; the request stays lost."""
     session = started(2, timeout=10 * MS)
     assert session.timed_out(11 * MS) == [1, 2]
     assert session.outstanding == 0
-    for now in (12 * MS, 15 * MS):
-        assert arrive(session, 2, now) == Match(LATE, 2, now - MS, False, False, t1=T1 + MS)
+    assert arrive(session, 2, 12 * MS) == Match(LATE, 2, 11 * MS, False, True, t1=T1 + MS)
+    assert arrive(session, 2, 15 * MS) == Match(DUPLICATE, 2, 14 * MS, False, False, t1=T1 + MS)
     assert session.outstanding == 0
+
+
+def test_in_time_is_what_came_in_time() -> None:
+    """However late it is read: the kernel's receive stamp counts, from t1 or from the transmit stamp on."""
+    session = started(3, timeout=10 * MS)
+    session.stamped(2, T1 + 5 * MS)
+    matches = [
+        session.arrived(seq, A, SECOND, T1 + came)
+        for seq, came in ((1, 10 * MS - 1), (2, 15 * MS - 1), (3, 12 * MS))
+    ]
+    assert [(match.verdict, match.overdue) for match in matches if match] == [
+        *((REPLY, False), (REPLY, False), (LATE, True)),
+    ]
+    assert session.outstanding == 0
+
+
+@pytest.mark.parametrize("received_at", [0, T1 - 1])
+def test_in_time_without_a_stamp(received_at: int) -> None:
+    """Or with one that makes no sense: then it came when it was read."""
+    session = started(1, timeout=10 * MS)
+    match = session.arrived(1, A, 10 * MS, received_at)
+    assert match is not None
+    assert (match.verdict, match.overdue) == (LATE, True)
 
 
 def test_group_members_all_reply() -> None:
@@ -140,42 +165,63 @@ def test_nothing_sent() -> None:
     assert [session.arrived(seq, A, 0) for seq in (0, 1, 2**32 - 1)] == [None] * 3
 
 
+def test_a_reply_to_another_request() -> None:
+    """Its t1 says that its number was corrupted; a corrupted t1 does not."""
+    session = started(3)
+    assert session.arrived(2, A, 5 * MS, t1_of_reply=T1) is None
+    assert session.outstanding == 3
+    match = session.arrived(2, A, 5 * MS, t1_of_reply=T1 + 1)
+    assert match is not None
+    assert match.number == 2
+
+
+@pytest.mark.parametrize(("seq", "number"), [(3, 3), (2, 2), (4, 4), (2**31, 2**31), (2**32 - 1, -1)])
+def test_nearest_number(seq: int, number: int) -> None:
+    """To the last that was sent."""
+    assert started(3).nearest(seq) == number
+
+
 def test_numbers_wrap() -> None:
     """Behind seq 4294967295 comes 0; replies on both sides of it find their requests, in order."""
-    session = started(0)
-    session._last = 2**32 - 3
+    session = Session(Plan(0, MS, SECOND), 0, first=2**32 - 2)
     sent = [number for now in range(5) for number in session.due(now * MS)]
     assert [number & 0xFFFFFFFF for number in sent] == [2**32 - 2, 2**32 - 1, 0, 1, 2]
-    for number in sent:
-        session.sent_at(number, 0)
+    session.left(0, 0, [0] * 5)
     matches = [arrive(session, seq, 9 * MS) for seq in (2**32 - 2, 0, 2**32 - 1, 1)]
     assert [match.number - 2**32 for match in matches] == [-2, 0, -1, 1]
     assert [match.reordered for match in matches] == [False, False, True, False]
 
 
-def test_memory_for_the_lost_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the latest of the lost are recognised when they come late."""
-    monkeypatch.setattr(module, "MOST_LOST_KEPT", 10)
-    session = started(100, timeout=MS)
-    session.timed_out(SECOND)
-    assert len(session._lost) == 10
-    assert arrive(session, 100, SECOND).verdict is LATE
-    assert arrive(session, 91, SECOND).verdict is LATE
-
-
-def test_memory_for_the_answered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A flood with a long timeout: an answered request is forgotten, its copies are duplicates still."""
-    monkeypatch.setattr(module, "MOST_ANSWERED_KEPT", 10)
-    session = started(0, timeout=60 * SECOND)
-    for now in range(0, 100 * MS, MS):
-        (number,) = session.due(now)
-        session.sent_at(number, now)
-        if number > 5:
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are lost or answered; the latest are recognised when they come late or again."""
+    monkeypatch.setattr(module, "KEPT", 10)
+    session = started(0, timeout=3 * MS)
+    for now in range(0, 1000 * MS, MS):
+        number = session.due(now)[0]
+        session.left(now, now, [T1 + now])
+        if number % 2:
             arrive(session, number, now)
-    assert len(session._open) <= 11
-    assert arrive(session, 90, 200 * MS).verdict is DUPLICATE
-    assert [arrive(session, number, 200 * MS).verdict for number in (1, 5)] == [REPLY, REPLY]
-    assert session.outstanding == 3
+        session.timed_out(now)
+        session.settle()
+        assert len(session._fates) <= 20
+    assert [arrive(session, number, SECOND).verdict for number in (998, 997, 994)] == [LATE, DUPLICATE, LATE]
+    assert arrive(session, 4, SECOND) == Match(DUPLICATE, 4, 0, False, False)
+
+
+def test_a_flood_waits_for_its_oldest_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One without an answer and a long timeout: only so many more are sent meanwhile."""
+    monkeypatch.setattr(module, "MOST_UNSETTLED", 100)
+    session, sent = Session(Plan(0, MS, 60 * SECOND, window=10), 0), 0
+    for now in range(50):
+        numbers = session.due(now)
+        session.left(now, now, [T1 + now] * len(numbers))
+        sent += len(numbers)
+        for number in numbers:
+            if number > 1:
+                arrive(session, number, now)
+        session.settle()
+    assert 100 <= sent < 110
+    assert session.next_deadline(50) == 60 * SECOND
 
 
 def test_memory_for_responders_is_bounded() -> None:
@@ -184,7 +230,7 @@ def test_memory_for_responders_is_bounded() -> None:
     for responder in _invented(5 * MOST_RESPONDERS):
         session.arrived(1, responder, MS)
     assert len(session._highest) <= MOST_RESPONDERS
-    assert all(len(answered_by) <= MOST_RESPONDERS for *_, answered_by in session._open.values())
+    assert all(len(answered_by) <= MOST_RESPONDERS for answered_by in session._answered_by.values())
 
 
 def _invented(amount: int) -> Iterable[bytes]:
@@ -209,9 +255,61 @@ def test_any_course_keeps_the_books(course: list[tuple[str, int]], group: bool) 
     for what, value in course:
         now += value * MS if what == "wait" else 0
         lost += session.timed_out(now)
-        for number in session.due(now):
-            session.sent_at(number, now)
+        session.left(now, now, [T1 + now] * len(session.due(now)))
         match = session.arrived(value, A, now) if what == "reply" else None
-        answered += [match.number] if match and match.first else []
+        answered += [match.number] if match and match.first and match.verdict is REPLY else []
         assert session.sent == len(answered) + len(lost) + session.outstanding
     assert len({*answered, *lost}) == len(answered) + len(lost)
+
+
+FATES = st.lists(st.sampled_from(["answered", "lost", "refused", "late"]), min_size=1, max_size=60)
+
+
+@given(FATES, st.randoms())
+def test_outages_against_the_definition(fates: list[str], shuffle: Random) -> None:
+    """Runs of requests without an answer in time, whatever becomes known first."""
+    session = Session(Plan(len(fates), MS, SECOND), 0)
+    for index, fate in enumerate(fates):
+        session.due(index * MS)
+        session.left(index * MS, index * MS, [T1 + index * MS], {0: 1} if fate == "refused" else {})
+        session.settle()
+    answered = [number for number, fate in enumerate(fates, start=1) if fate == "answered"]
+    shuffle.shuffle(answered)
+    for number in answered:
+        session.arrived(number, A, 100 * MS)
+        session.settle()
+    session.timed_out(2 * SECOND)
+    for number in (number for number, fate in enumerate(fates, start=1) if fate == "late"):
+        session.arrived(number, A, 3 * SECOND)
+    session.settle()
+    expected, index = [], 0
+    for answers, run in groupby(fates, key=lambda fate: fate == "answered"):
+        length = len(list(run))
+        end = (index + length) * MS if index + length < len(fates) else 5 * SECOND
+        expected += [] if answers else [(length, end - index * MS, T1 + index * MS)]
+        index += length
+    assert list(session.course(5 * SECOND).outages) == expected
+
+
+def test_outages_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those with the most requests are kept, in order of time."""
+    monkeypatch.setattr(module, "MOST_OUTAGES", 3)
+    session = started(30)
+    for number in range(1, 31):
+        if number not in {2, 3, 5, 10, 11, 12, 20, 21, 28}:
+            session.arrived(number, A, 40 * MS)
+    session.timed_out(2 * SECOND)
+    session.settle()
+    outages = session.course(2 * SECOND).outages
+    assert [(span.requests, (span.started_at - T1) // MS) for span in outages] == [(2, 1), (3, 9), (2, 19)]
+
+
+def test_an_outage_over_a_step_of_the_clock() -> None:
+    """Its length is by the clock that never steps."""
+    session = Session(Plan(2, SECOND, SECOND), 0)
+    for now, t1 in ((0, T1), (SECOND, T1 - 3600 * SECOND)):
+        session.due(now)
+        session.left(now, now, [t1], {0: 1} if not now else {})
+    session.arrived(2, A, SECOND)
+    session.settle()
+    assert session.course(SECOND).outages == ((1, SECOND, T1),)

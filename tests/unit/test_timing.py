@@ -81,7 +81,8 @@ def test_no_kernel_stamps_beside_those_of_hardware() -> None:
 @pytest.mark.parametrize(("residence", "rtt", "told"), [(20, 40, 20), (60, 0, 60), (61, 60, 0), (10**9, 60, 0)])
 def test_residence(residence: int, rtt: int, told: int) -> None:
     """Subtracted where it fits into the round trip: never a negative time."""
-    assert timing(seen(residence), match(), STAMP + 60) == Timing(rtt, told, True)
+    unusable = residence > 60
+    assert timing(seen(residence), match(), STAMP + 60) == Timing(rtt, told, True, unusable=unusable)
 
 
 def test_one_way_between_kernel_stamps() -> None:
@@ -112,13 +113,24 @@ def test_one_way_without_kernel_stamps() -> None:
     assert (times.forward, times.backward) == (30, 50)
 
 
-@pytest.mark.parametrize("stamp", [1, 2**64 - 1])
+DAY = 86_400 * 10**9
+NOW = 4 * 10**18
+
+
+@pytest.mark.parametrize("stamp", [1, NOW - DAY - 101, NOW + DAY + 1, 2**64 - 1])
 def test_one_way_of_no_clock(stamp: int) -> None:
-    """Nonsense stamps tell nothing, and never a number that JSON's readers can't hold."""
-    now = 4 * 10**18
-    reply, found = seen(1, t2=stamp), match(0)._replace(t1=now)
+    """Stamps of another day tell nothing but that they are of no use."""
+    reply, found = seen(1, t2=stamp), match(0)._replace(t1=NOW)
     times = one_way(timing(reply, found, 0), reply, found, 0)
-    assert (times.forward, times.backward) == (None, None)
+    assert (times.forward, times.backward, times.unusable) == (None, None, True)
+
+
+@pytest.mark.parametrize("stamp", [NOW - DAY + 101, NOW + DAY - 101])
+def test_one_way_of_a_clock_that_is_far_off(stamp: int) -> None:
+    """One that somebody set to another time zone is told as it is."""
+    reply, found = seen(1, t2=stamp), match(0)._replace(t1=NOW)
+    times = one_way(timing(reply, found, 0), reply, found, 0)
+    assert (times.forward, times.unusable) == (stamp - NOW, False)
 
 
 def test_no_one_way_without_the_responders_stamps() -> None:
