@@ -224,7 +224,7 @@ class Runner:
         if not self._is_possible(seen.src):
             self._record.strangers += 1
             return
-        match = self._session.arrived(seen.seq, seen.src, now, received.received_at, seen.t1)
+        match = self._session.arrived(seen.seq, seen.src, now, received.received_at)
         if match is None:
             self._record.misnumbered(self._session.nearest(seen.seq), seen.src)
             return

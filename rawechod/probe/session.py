@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import re
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -102,6 +102,8 @@ class OutageSpan(NamedTuple):
     """Until the next answered request left, nanoseconds."""
     started_at: int
     """When the first of them left, nanoseconds since the epoch."""
+    first: int
+    """Its number."""
 
 
 class Course(NamedTuple):
@@ -183,8 +185,8 @@ class Session:
         spans = self._outages
         if self._run:
             first, sent_at, t1 = self._run
-            spans = [*spans, OutageSpan(self._walked - first + 1, done_at - sent_at, t1)]
-        outages = sorted(heapq.nlargest(MOST_OUTAGES, spans), key=lambda span: span.started_at)
+            spans = [*spans, OutageSpan(self._walked - first + 1, done_at - sent_at, t1, first)]
+        outages = sorted(heapq.nlargest(MOST_OUTAGES, spans), key=lambda span: span.first)
         return Course(self._last, self._unanswered, self.settled, done_at, ended_by, interval, tuple(outages))
 
     def finished(self, now: int) -> bool:
@@ -292,10 +294,6 @@ class Session:
         ahead = seq - self._last & _SEQ_MASK
         return self._last + (ahead if ahead <= _SEQ_MASK // 2 else ahead - _SEQ_MASK - 1)
 
-    def _is_of_another(self, t1: int) -> bool:
-        at = bisect_left(self._t1, t1)
-        return at < len(self._t1) and self._t1[at] == t1
-
     def timed_out(self, read_until: int) -> list[int]:
         """Numbers of the requests that are lost, where all that came until then has been read."""
         if not self.overdue(read_until):
@@ -315,20 +313,17 @@ class Session:
         self._unanswered -= len(lost)
         return lost
 
-    def arrived(
-        self, seq: int, responder: bytes, now: int, received_at: int = 0, t1_of_reply: int = 0
-    ) -> Match | None:
-        """A reply was read now, and came at `received_at` by the kernel's stamp.
+    def arrived(self, seq: int, responder: bytes, now: int, received_at: int = 0) -> Match | None:
+        """A reply was read now; None where no such request was sent. `received_at` is the kernel's stamp.
 
-        None where no such request was sent, or this is the reply to another one, as its t1 says: a corrupted
-        number. Whether it came in time is a matter of when it came, not of when it was read.
+        Whether it came in time is a matter of when it came, not of when it was read.
         """
         number = self._last - (self._last - seq & _SEQ_MASK)
         at = number - self._base
         if at < 0:
             return self._forgotten(number)
         t1, rtt, fate = self._t1[at], now - self._sent_at[at], self._fates[at]
-        if fate == REFUSED or (t1_of_reply and t1_of_reply != t1 and self._is_of_another(t1_of_reply)):
+        if fate == REFUSED:
             return None
         stamp = self._stamps[at] if self._stamps else 0
         hardware_stamp = self._hardware_stamps[at] if self._hardware_stamps else 0
@@ -405,7 +400,7 @@ class Session:
         """The request at this place was answered: the run of lost ones before it is over."""
         waited, by_clock = self._sent_at[at] - sent_at, self._t1[at] - t1
         duration = by_clock if abs(by_clock - waited) < MOST_STEPPED else waited
-        heapq.heappush(self._outages, OutageSpan(self._base + at - first, max(duration, 0), t1))
+        heapq.heappush(self._outages, OutageSpan(self._base + at - first, max(duration, 0), t1, first))
         if len(self._outages) > MOST_OUTAGES:
             heapq.heappop(self._outages)
         self._run = None

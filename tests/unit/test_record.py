@@ -43,7 +43,7 @@ def heard(books: Record, mac: bytes, found: Match, rtt: int, corrupted: bool, re
 
 def test_outages() -> None:
     """By the clock; the one with the most requests is told in short."""
-    spans = (OutageSpan(1, 5 * MS, 7), OutageSpan(3, 300 * MS, 9 * MS), OutageSpan(3, 200 * MS, 999 * MS))
+    spans = (OutageSpan(1, 5 * MS, 7, 1), OutageSpan(3, 300 * MS, 9 * MS, 4), OutageSpan(3, 200 * MS, 999 * MS, 9))
     summary = record().summary(course(1000)._replace(outages=spans))
     assert (summary.longest_loss_run, summary.outage_s) == (3, 0.3)
     assert summary.outages == [

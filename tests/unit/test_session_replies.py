@@ -165,16 +165,6 @@ def test_nothing_sent() -> None:
     assert [session.arrived(seq, A, 0) for seq in (0, 1, 2**32 - 1)] == [None] * 3
 
 
-def test_a_reply_to_another_request() -> None:
-    """Its t1 says that its number was corrupted; a corrupted t1 does not."""
-    session = started(3)
-    assert session.arrived(2, A, 5 * MS, t1_of_reply=T1) is None
-    assert session.outstanding == 3
-    match = session.arrived(2, A, 5 * MS, t1_of_reply=T1 + 1)
-    assert match is not None
-    assert match.number == 2
-
-
 @pytest.mark.parametrize(("seq", "number"), [(3, 3), (2, 2), (4, 4), (2**31, 2**31), (2**32 - 1, -1)])
 def test_nearest_number(seq: int, number: int) -> None:
     """To the last that was sent."""
@@ -286,7 +276,7 @@ def test_outages_against_the_definition(fates: list[str], shuffle: Random) -> No
     for answers, run in groupby(fates, key=lambda fate: fate == "answered"):
         length = len(list(run))
         end = (index + length) * MS if index + length < len(fates) else 5 * SECOND
-        expected += [] if answers else [(length, end - index * MS, T1 + index * MS)]
+        expected += [] if answers else [(length, end - index * MS, T1 + index * MS, index + 1)]
         index += length
     assert list(session.course(5 * SECOND).outages) == expected
 
@@ -312,4 +302,4 @@ def test_an_outage_over_a_step_of_the_clock() -> None:
         session.left(now, now, [t1], {0: 1} if not now else {})
     session.arrived(2, A, SECOND)
     session.settle()
-    assert session.course(SECOND).outages == ((1, SECOND, T1),)
+    assert session.course(SECOND).outages == ((1, SECOND, T1, 1),)

@@ -46,7 +46,7 @@ def test_the_first_of_each_kind_counts() -> None:
     for order in ([(11, 0), (12, 0), (0, 21), (0, 22)], [(0, 21), (11, 0), (0, 22), (12, 0)]):
         session = Session(Plan(1, SECOND, SECOND), 0)
         (number,) = session.due(0)
-        session.sent_at(number, 5)
+        session.left(5, 5, [0])
         for kernel, hardware in order:
             session.stamped(number, kernel, hardware)
         found = session.arrived(number, b"\2\0\0\0\0\x0b", 100)
