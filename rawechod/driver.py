@@ -19,6 +19,8 @@ ETHTOOL_GSSET_INFO, ETHTOOL_GFEATURES = 0x37, 0x3A
 ETH_SS_STATS, ETH_SS_FEATURES = 1, 4
 TAG_TAKERS = frozenset({"rx-vlan-hw-parse", "rx-vlan-stag-hw-parse"})
 """The features of taking a VLAN tag out of a received frame, C-tag and S-tag, by the kernel's names."""
+TAG_FILTERS = frozenset({"rx-vlan-filter", "rx-vlan-stag-filter"})
+"""Of receiving no VLANs but those that the host has interfaces for."""
 RTM_NEWSTATS, RTM_GETSTATS, NLM_F_REQUEST = 92, 94, 1
 IFLA_STATS_LINK_64 = 1
 SIOCGIFNAME, SIOCETHTOOL = 0x8910, 0x8946
@@ -61,11 +63,19 @@ class Driver:
     @property
     def takes_tags(self) -> bool:
         """Whether a received frame's VLAN tag may be taken out of it, and be told beside it."""
+        return self._has_active(TAG_TAKERS)
+
+    @property
+    def filters_vlans(self) -> bool:
+        """Whether frames of VLANs that the host has no interface for are dropped by the NIC."""
+        return self._has_active(TAG_FILTERS)
+
+    def _has_active(self, features: frozenset[str]) -> bool:
         names = self._strings(ETH_SS_FEATURES)
         blocks = (len(names) + 31) // 32
         told = self._ethtool(struct.pack(f"=II{16 * blocks}x", ETHTOOL_GFEATURES, blocks))
         active = [words[2] for words in struct.iter_unpack("=4I", told[8:])]
-        return any(name in TAG_TAKERS and active[bit // 32] >> bit % 32 & 1 for bit, name in enumerate(names))
+        return any(name in features and active[bit // 32] >> bit % 32 & 1 for bit, name in enumerate(names))
 
     def tx_packets(self) -> int:
         """Frames that the interface has transmitted, the host's own among them."""

@@ -7,9 +7,13 @@ import os
 import socket
 import struct
 from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+from rawechod.driver import Driver
+from rawechod.errors import InterfaceError
 from rawechod.packet import compiled
 from rawechod.packet.batch import BATCH, Received
 from rawechod.packet.compiled import Arrival, Refusal
@@ -18,19 +22,46 @@ from rawechod.probe.codec import Codec, EchoCodec, Seen, known_residence
 from rawechod.probe.line import Channel, CodecLine, Heard, Line, Sent, read
 from rawechod.wire import echo
 
+HELD = 500_000_000
+"""So long may the prober be kept from reading, nanoseconds, without a loss: the ring has room for its replies."""
+FLOOD_FRAMES = 4096
+BUFFER = 4 * 1024 * 1024
+"""Octets; without CAP_NET_ADMIN the kernel grants at most net.core.rmem_max and wmem_max."""
+SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
 _HEARD = struct.Struct("=QQQQIIIHH")
 """`struct re_heard`: received_at, t1, t2, window, seq, responder_seq, residence, dropped, whether it is intact."""
 
 
 def open_line(ifindex: int, channel: Channel, codec: Codec) -> Line:
     """The quickest line that will do; raises PrivilegeError, InterfaceError."""
+    options = Options(filter=channel.filter, promiscuous=channel.tagged and filters_vlans(ifindex))
     if isinstance(codec, EchoCodec) and not channel.stamped and not channel.any_source and available():
-        ring = ring_for(channel.frame_size)
-        options = Options(filter=channel.filter, ring=ring)
-        return Exchange(open_socket(ifindex, options), channel.frame_size, codec, ring)
+        ring = ring_for(channel.frame_size, HELD // channel.interval if channel.interval else FLOOD_FRAMES)
+        sock = open_socket(ifindex, replace(options, ring=ring))
+        _enlarge_buffers(sock)
+        return Exchange(sock, channel.frame_size, codec, ring)
     stamps = Stamps.BOTH if channel.stamped else Stamps.RECEIVED
-    sock = open_socket(ifindex, Options(filter=channel.filter, stamps=stamps))
+    sock = open_socket(ifindex, replace(options, stamps=stamps))
+    _enlarge_buffers(sock)
     return CodecLine(sock, channel.frame_size, codec)
+
+
+def filters_vlans(ifindex: int) -> bool:
+    """Whether the NIC would drop a tagged reply; False where nobody knows."""
+    try:
+        with closing(Driver(ifindex)) as driver:
+            return driver.filters_vlans
+    except (OSError, InterfaceError):
+        return False
+
+
+def _enlarge_buffers(sock: socket.socket) -> None:
+    """As large as we may: what the system allows everybody holds a few hundred frames."""
+    for forced, plain in ((SO_RCVBUFFORCE, socket.SO_RCVBUF), (SO_SNDBUFFORCE, socket.SO_SNDBUF)):
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, forced, BUFFER)
+        except PermissionError:
+            sock.setsockopt(socket.SOL_SOCKET, plain, BUFFER)
 
 
 class _Shared(ctypes.Structure):

@@ -97,11 +97,9 @@ class Job:
         """Of a search that had no request left while its first answer's grace lasted."""
         target = order.target or self._group()
         self._runner = self._run(target, order.target is None)
-        name, ethertype = ethernet.format_mac(target), ethernet.format_ethertype(order.ethertype)
-        note = "; ".join(filter(None, [LOOPBACK_ONLY if order.link.loopback else "", hold.problem]))
         self._tell(
             Start(
-                *(order.link.name, ethertype, name, order.size, note),
+                note="; ".join(filter(None, [LOOPBACK_ONLY if order.link.loopback else "", hold.problem])),
                 count=order.plan.count,
                 deadline_ns=order.plan.deadline,
                 largest=order.largest,
@@ -158,6 +156,8 @@ class Job:
             loopback_device=order.link.loopback,
             one_way=order.one_way,
             quiet=order.quiet and not searching,
+            interval=0 if order.plan.window else order.plan.interval,
+            tagged=bool(order.tags),
         )
         return Runner(
             self._reactor,

@@ -31,6 +31,10 @@ class Channel:
     one_way: bool = False
     quiet: bool = False
     """Nobody wants to hear of single requests."""
+    interval: int = 0
+    """Between two requests, nanoseconds; 0 = a flood."""
+    tagged: bool = False
+    """Replies come with a VLAN tag."""
 
 
 class Heard(NamedTuple):

@@ -155,6 +155,8 @@ class Prober:
 
     def _ethertype(self, wish: Wish, link: Link) -> int:
         listeners = {listener.interface: listener.ethertype for listener in self.config.echo}
+        if wish.hello:  # The tutorial's server is heard under every EtherType alone; a listener is under its own.
+            listeners = {one.interface: one.ethertype for one in self.config.echo if one.mode == "hello"}
         of_listener = listeners.get(link.name, "ETH_P_ALL")
         name = wish.ethertype or (of_listener if wish.hello else self.config.probe.ethertype or of_listener)
         try:

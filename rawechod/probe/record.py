@@ -40,15 +40,14 @@ class Subject:
     hello: bool = False
 
     @property
-    def target_name(self) -> str:
-        """The MAC's text."""
-        return ethernet.format_mac(self.target)
-
-    @property
     def details(self) -> dict[str, Any]:
         """What is sent, named as in Start and Summary."""
         vlan, pcp = format_tags(self.tags)
         return {
+            "interface": self.interface,
+            "ethertype": ethernet.format_ethertype(self.ethertype),
+            "target": ethernet.format_mac(self.target),
+            "size": self.size,
             "interval_ns": self.interval,
             "timeout_ns": self.timeout,
             "vlan": vlan,
@@ -173,23 +172,13 @@ class Record:
 
     def summary(self, course: Course) -> Summary:
         """The figures of a session that went like this."""
-        subject, known = self.subject, self.received + self.lost
-        split = self._directions(course)
+        known, split = self.received + self.lost, self._directions(course)
         return Summary(
-            interface=subject.interface,
-            ethertype=ethernet.format_ethertype(subject.ethertype),
-            target=subject.target_name,
-            size=subject.size,
             sent=course.sent,
             loss_ratio=round(self.lost / known, 6) if known else None,
             outstanding=course.outstanding,
             strangers=self.strangers,
             duration_s=round((course.done_at - self.started_at) / 1e9, 6),
-            lost_forward=split.forward,
-            lost_backward=split.backward,
-            lost_responder=split.responder,
-            lost_here=split.here,
-            lost_undetermined=split.undetermined,
             achieved_interval_ns=course.achieved_interval,
             ended=course.ended,
             unusable_stamps=self.unusable_stamps,
@@ -197,7 +186,8 @@ class Record:
             responders=[self._responder(mac) for mac in sorted(self._responders)],
             notes=self._notes(course, split),
             authenticators=[ethernet.format_mac(mac) for mac in sorted(self._authenticators)],
-            **(self.counts() | self._times() | _outages(course) | subject.details),
+            **(self.counts() | self._times() | _ways(split) | _outages(course)),
+            **self.subject.details,
         )
 
     def _directions(self, course: Course) -> Directions:
@@ -244,12 +234,7 @@ class Record:
                 f"{split.backward} of the lost requests had reached the responder: their answers were lost on "
                 "the way back, or the pace is above its limit (rate_limit, peer_rate_limit)"
             )
-        asked, achieved = self.subject.interval, course.achieved_interval
-        if asked and achieved and achieved > asked * BEHIND:
-            notes.append(
-                f"this host did not keep the pace: requests left every {achieved / 1e6:.4g} ms on average, "
-                f"not every {asked / 1e6:.4g} ms"
-            )
+        notes += _pace_notes(course, self.subject.interval)
         if self._forward.count:
             notes.append("one-way delays are as wrong as the two clocks are apart: trust them behind PTP only")
         if self.subject.target == ethernet.PAE_GROUP and not self.received:
@@ -264,6 +249,11 @@ class Record:
         return notes
 
 
+def _ways(split: Directions) -> dict[str, int]:
+    """Named as in the summary."""
+    return {f"lost_{way}": count for way, count in split._asdict().items()}
+
+
 def _outages(course: Course) -> dict[str, Any]:
     """Named as in the summary."""
     longest = max(course.outages, default=None)
@@ -274,3 +264,19 @@ def _outages(course: Course) -> dict[str, Any]:
             Outage(span.started_at, span.started_at + span.duration, span.requests) for span in course.outages
         ],
     }
+
+
+def _pace_notes(course: Course, asked: int) -> list[str]:
+    """Why requests left more slowly than asked for."""
+    achieved = course.achieved_interval
+    if course.limited_to:
+        return [
+            f"the responder answers about {1_000_000_000 // course.limited_to:,} requests a second and no more "
+            "(rate_limit, peer_rate_limit): the flood slowed down to that"
+        ]
+    if asked and achieved and achieved > asked * BEHIND:
+        return [
+            f"this host did not keep the pace: requests left every {achieved / 1e6:.4g} ms on average, not every "
+            f"{asked / 1e6:.4g} ms"
+        ]
+    return []

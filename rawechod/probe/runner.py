@@ -230,6 +230,8 @@ class Runner:
             return
         if match.t1:
             seen = compare_t1(seen, match.t1)
+        if self._session.floods and seen.window and seen.corrupted_at is None:
+            self._session.left_unanswered(match.number, seen.window, now)
         if match.overdue:
             self._lose(match.number, match.t1)
         if self._hardware:

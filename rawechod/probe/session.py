@@ -30,6 +30,11 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 1_000_000, 100_000_000
 """Between two attempts of a flood to send: after a refusal, doubled with each further one."""
 SHORTEST_TAIL, LONGEST_TAIL = 10_000_000, 100_000_000
 """After the last reply two more round trips are waited for its copies: at least and at most so long."""
+OVERTAKING = 3
+"""A request that came and has no answer has lost it when so many later ones have theirs."""
+MEASURED, MEASURED_REPLIES, LONGEST_MEASURED = 20_000_000, 64, 1_000_000_000
+"""How long, and how many replies, a limit is measured."""
+FLOOD_CATCH_UP = 1_000_000
 MOST_OUTAGES = 100
 MOST_STEPPED = 100_000_000
 """Two clocks that differ by more over the same time: one of them was set."""
@@ -106,6 +111,37 @@ class OutageSpan(NamedTuple):
     """Its number."""
 
 
+class Throttle:
+    """How fast a flood goes where the responder leaves requests unanswered that came: as fast as it answers."""
+
+    def __init__(self) -> None:
+        self.interval = 0
+        """Between two requests, nanoseconds; 0 = no limit is known."""
+        self.excused: set[int] = set()
+        """Requests that it does not wait for any more."""
+        self.nudges = 0
+        """Requests that left since the last reply though too many were unanswered."""
+        self._since = self._replies = 0
+        self._refused = False
+
+    def replied(self, now: int, refused: bool) -> None:
+        """A reply came, and says whether others were left unanswered."""
+        if not self._since:
+            self._since = now if refused else 0
+            return
+        self._replies += 1
+        self._refused = self._refused or refused
+        elapsed = now - self._since
+        if elapsed < MEASURED or (self._replies < MEASURED_REPLIES and elapsed < LONGEST_MEASURED):
+            return
+        if self._refused or not self.interval:
+            # A bit slower than it answers, so that its bucket fills again.
+            self.interval = elapsed * 101 // (100 * self._replies)
+        else:
+            self.interval -= self.interval // 100
+        self._since, self._replies, self._refused = now, 0, False
+
+
 class Course(NamedTuple):
     """How a session went."""
 
@@ -121,6 +157,8 @@ class Course(NamedTuple):
     """Mean time between two requests; None where there were not two."""
     outages: tuple[OutageSpan, ...] = ()
     """Those with the most requests, in order of time."""
+    limited_to: int = 0
+    """A flood was slowed down to one request in so many nanoseconds; 0 = it was not."""
 
 
 class Session:
@@ -140,12 +178,12 @@ class Session:
         self._answered_by: dict[int, set[bytes]] = {}
         """Members of a group that have answered a request whose timeout has not passed."""
         self._unanswered = 0
+        self.floods = plan.window > 0
+        self._throttle = Throttle()
         self._highest: dict[bytes, int] = {}
         self._pause = self._paused_until = 0
-        self._last_reply = (now, 0)
-        """When the last one came, and its round trip."""
-        self._pace = (now, now)
-        """When the first request was sent, and the last."""
+        self._last_reply, self._pace = (now, 0), (now, now)
+        """When the last one came, and its round trip; when the first request was sent, and the last."""
         self._run: tuple[int, int, int] | None = None
         """Number, time of sending and t1 of the first in a run of lost requests that goes on."""
         self._outages: list[OutageSpan] = []
@@ -187,7 +225,10 @@ class Session:
             first, sent_at, t1 = self._run
             spans = [*spans, OutageSpan(self._walked - first + 1, done_at - sent_at, t1, first)]
         outages = sorted(heapq.nlargest(MOST_OUTAGES, spans), key=lambda span: span.first)
-        return Course(self._last, self._unanswered, self.settled, done_at, ended_by, interval, tuple(outages))
+        return Course(
+            *(self._last, self._unanswered, self.settled, done_at, ended_by, interval, tuple(outages)),
+            limited_to=self._throttle.interval,
+        )
 
     def finished(self, now: int) -> bool:
         """Nothing more will be sent or waited for."""
@@ -235,18 +276,28 @@ class Session:
 
     def due(self, now: int) -> range:
         """Numbers of the requests to send now; tell `left` of them."""
-        first = self._last + 1
+        first, most = self._last + 1, BURST
         if self._plan.window:
-            when = self._next_due(now)
-            if when is not None and when <= now and not self._all_sent(now):
-                most = 1 if self._pause else min(BURST, self._plan.window - self._unanswered)
-                most = min(most, self._plan.count - self._last) if self._plan.count else most
-                self._last += most
-            return range(first, self._last + 1)
-        while self._next_send <= now and self._last - first + 1 < BURST and not self._all_sent(now):
+            most = self._flood_due(now)
+        while self._next_send <= now and self._last - first + 1 < most and not self._all_sent(now):
             self._last += 1
-            self._next_send = max(self._next_send + self._plan.interval, now - CATCH_UP)
+            if self._plan.window:
+                self._next_send = max(self._next_send + self._throttle.interval, now - FLOOD_CATCH_UP)
+            else:
+                self._next_send = max(self._next_send + self._plan.interval, now - CATCH_UP)
         return range(first, self._last + 1)
+
+    def _flood_due(self, now: int) -> int:
+        """How many requests of a flood may leave now, if its pace permits."""
+        when = self._next_due(now)
+        if when is None or when > now:
+            return 0
+        room = self._plan.window - self._unanswered + len(self._throttle.excused)
+        if room <= 0:
+            self._throttle.nudges += 1
+        if not self._throttle.interval:
+            self._next_send = now
+        return 1 if self._pause else min(max(room, 1), BURST)
 
     def left(self, before: int, after: int, t1: Sequence[int], refused: Collection[int] = ()) -> None:
         """The requests that were due left between these times, with these t1; those at `refused` places did not.
@@ -306,6 +357,7 @@ class Session:
             fates[at] = LOST
             lost.append(self._base + at)
             at = fates.find(PENDING, at + 1, end)
+        self._throttle.excused.difference_update(lost)
         if self._plan.group:
             for number in range(self._expired + 1, self._base + end):
                 self._answered_by.pop(number, None)
@@ -322,33 +374,56 @@ class Session:
         at = number - self._base
         if at < 0:
             return self._forgotten(number)
-        t1, rtt, fate = self._t1[at], now - self._sent_at[at], self._fates[at]
-        if fate == REFUSED:
-            return None
+        fate, rtt, t1 = self._fates[at], now - self._sent_at[at], self._t1[at]
         stamp = self._stamps[at] if self._stamps else 0
         hardware_stamp = self._hardware_stamps[at] if self._hardware_stamps else 0
         timeout = self._plan.timeout
         late = rtt >= timeout and not 0 <= received_at - (stamp or t1) < timeout
-        if fate == PENDING:
-            self._unanswered -= 1
-            if late:
-                self._fates[at] = LATE
-                return Match(_LATE, number, rtt, False, True, t1, stamp, hardware_stamp, True)
-            self._fates[at] = ANSWERED
-            self._last_reply = now, rtt
-            if self._plan.group:
-                self._answered_by[number] = {responder}
-            return Match(
-                *(_REPLY, number, rtt, self._reordered(number, responder), True, t1, stamp, hardware_stamp)
-            )
+        if fate != PENDING:
+            return self._further(number, responder, late, rtt, (t1, stamp, hardware_stamp))
+        self._fates[at] = LATE if late else ANSWERED
+        self._unanswered -= 1
+        self._throttle.excused.discard(number)
+        if late:
+            return Match(_LATE, number, rtt, False, True, t1, stamp, hardware_stamp, True)
+        self._last_reply = now, rtt
+        self._throttle.nudges = 0
+        if self._plan.group:
+            self._answered_by[number] = {responder}
+        reordered = self._reordered(number, responder)
+        return Match(_REPLY, number, rtt, reordered, True, t1, stamp, hardware_stamp)
+
+    def _further(
+        self, number: int, responder: bytes, late: bool, rtt: int, stamps: tuple[int, int, int]
+    ) -> Match | None:
+        """A reply to a request that is answered or lost, of which t1 and stamps are known."""
+        at = number - self._base
+        fate = self._fates[at]
+        if fate == REFUSED:
+            return None
         if fate == LOST:
             self._fates[at] = LATE
-            return Match(_LATE, number, rtt, False, True, t1, stamp, hardware_stamp)
-        first_of_it = self._plan.group and self._is_new(number, responder, late)
-        if first_of_it and not late and fate == ANSWERED and number > self._expired:
-            reordered = self._reordered(number, responder)
-            return Match(_REPLY, number, rtt, reordered, False, t1, stamp, hardware_stamp)
-        return Match(*(_LATE if first_of_it else _DUPLICATE, number, rtt, False, False, t1, stamp, hardware_stamp))
+            return Match(_LATE, number, rtt, False, True, *stamps)
+        if not self._plan.group or not self._is_new(number, responder):
+            return Match(_DUPLICATE, number, rtt, False, False, *stamps)
+        if late or fate == LATE or number <= self._expired:
+            return Match(_LATE, number, rtt, False, False, *stamps)
+        return Match(_REPLY, number, rtt, self._reordered(number, responder), False, *stamps)
+
+    def left_unanswered(self, number: int, window: int, now: int) -> None:
+        """For a flood: a reply's window says which requests had come. Those without an answer are not waited for.
+
+        They will not get one: the responder's limit is exceeded, or their replies are lost.
+        """
+        at, found = number - self._base, False
+        end = at - OVERTAKING
+        place = self._fates.find(PENDING, max(at - 63, 0), max(end, 0))
+        while place >= 0:
+            if window >> at - place & 1 and self._base + place not in self._throttle.excused:
+                self._throttle.excused.add(self._base + place)
+                found = True
+            place = self._fates.find(PENDING, place + 1, end)
+        self._throttle.replied(now, found)
 
     def _forgotten(self, number: int) -> Match | None:
         """A reply to a request that is no longer known, if there was one."""
@@ -356,7 +431,7 @@ class Session:
             return None
         return Match(_LATE if self._plan.group else _DUPLICATE, number, 0, False, False)
 
-    def _is_new(self, number: int, responder: bytes, late: bool) -> bool:
+    def _is_new(self, number: int, responder: bytes) -> bool:
         """Whether a member of the group had not answered this request; who is slow is never known."""
         answered_by = self._answered_by.get(number)
         if answered_by is None:
@@ -428,9 +503,17 @@ class Session:
         """When the next request may leave; None = when a reply has come."""
         if not self._plan.window:
             return self._next_send
-        if self._unanswered >= self._plan.window or len(self._fates) >= MOST_UNSETTLED:
+        if len(self._fates) >= MOST_UNSETTLED:
             return None
-        return max(now, self._paused_until) if self._pause else now
+        if self._unanswered - len(self._throttle.excused) < self._plan.window:
+            paced = self._next_send if self._throttle.interval else 0
+            return max(now, paced, self._paused_until if self._pause else 0)
+        replied_at, rtt = self._last_reply
+        if not rtt:
+            return None
+        # All may have exceeded a limit: one more brings a reply, whose window tells.
+        patience = min(max(4 * rtt, SHORTEST_TAIL) << min(self._throttle.nudges, 4), LONGEST_PAUSE)
+        return max(replied_at, self._pace[1]) + patience
 
     def _enough(self) -> bool:
         return bool(self._plan.count) and self._last >= self._plan.count

@@ -112,6 +112,12 @@ ETHERTYPES = [
     ({}, {"interface": "lo", "hello": True}, ALL),
     ({"probe": {"ethertype": "0x1234"}}, {"interface": "lo", "hello": True}, ALL),
     ({}, {"interface": "lo", "hello": True, "ethertype": "ETH_P_PAE"}, PAE),
+    ({"echo": [{"interface": "lo", "ethertype": "ETH_P_802_EX1"}]}, {"interface": "lo", "hello": True}, ALL),
+    (
+        {"echo": [{"interface": "lo", "ethertype": "ETH_P_802_EX1", "mode": "hello"}]},
+        {"interface": "lo", "hello": True},
+        EX1,
+    ),
 ]
 
 
