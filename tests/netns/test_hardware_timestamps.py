@@ -5,27 +5,25 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from rawechod import config
-from rawechod.link import LOOPBACK_ONLY, LinkMonitor
+from rawechod.link import LOOPBACK_ONLY
 from rawechod.packet import batch, timestamps
-from rawechod.packet.hardware import EVERY_FRAME, OFF, Switch
+from rawechod.packet.hardware import EVERY_FRAME, OFF
 from rawechod.packet.timestamps import Transmitted
 from rawechod.probe import early, runner
-from rawechod.probe.events import Arrived, ProbeEvent, Start, Summary
-from rawechod.probe.job import INCOMPLETE, Outcome
-from rawechod.probe.prober import Prober, Wish
-from rawechod.reactor import Reactor
+from rawechod.probe.events import Arrived, Start, Summary
+from rawechod.probe.job import INCOMPLETE
 from tests.lab import MAC_B, Host, StartDaemon
 from tests.netns.conftest import Cable, Responder, table
+from tests.netns.in_process import Here
 from tests.unit.nic import Nic
 
 ASKED = ("-c", "3", "-i", "10ms", "--hardware-timestamps")
 PROBLEM = "no hardware time stamps: the interface has none"
 MS = 1_000_000
+STAMPED = {"hardware_timestamps": True}
 
 
 def test_a_cable_has_none(cable: Cable) -> None:
@@ -66,33 +64,6 @@ def test_not_in_a_sweep(cable: Cable) -> None:
     assert refused.stderr == "rawechoctl: --hardware-timestamps does not go together with --sweep\n"
 
 
-class Here:
-    """A prober in the test's own process, on host a's end of the cable, behind a stand-in for its NIC."""
-
-    def __init__(self, nic: Nic) -> None:
-        self.events: list[ProbeEvent] = []
-        self.ended: list[Outcome] = []
-        self.nic = nic
-        self.reactor = Reactor()
-        self.links = LinkMonitor(lambda: None)
-        settings = config.parse({"probe": {"interface": "eth1"}}, "test")
-        self.prober = Prober(self.reactor, self.links, settings, Switch(nic.ioctl))
-
-    def start(self, **wish: Any) -> None:
-        """One that asks for the NIC's stamps."""
-        self.prober.start(Wish(**{"hardware_timestamps": True} | wish), self.events.append, self._end)
-
-    def _end(self, outcome: Outcome) -> None:
-        self.ended.append(outcome)
-        if not self.prober.jobs:
-            self.reactor.stop()
-
-    def close(self) -> None:
-        """Give everything back."""
-        self.links.close()
-        self.reactor.close()
-
-
 class Stamping:
     """Stands in for a NIC's stamps: those of the kernel by a clock of its own, a request's 1 ns later.
 
@@ -128,7 +99,7 @@ def probed(host: Host, count: int) -> tuple[list[Arrived], Summary]:
     """The replies and the summary of a probe from this host that asks for the NIC's stamps."""
     with host.entered():
         here = Here(Nic())
-        here.start(target=MAC_B, count=count, interval=2 * MS)
+        here.start(**STAMPED, target=MAC_B, count=count, interval=2 * MS)
         here.reactor.run()
         here.close()
     (summary,) = here.ended
@@ -171,7 +142,7 @@ def test_stopped_while_replies_wait(
     monkeypatch.setattr(runner, "PATIENCE", 60_000 * MS)
     with two_hosts[0].entered():
         here = Here(Nic())
-        here.start(target=MAC_B, count=5, interval=2 * MS)
+        here.start(**STAMPED, target=MAC_B, count=5, interval=2 * MS)
         waiting = here.prober.jobs[0]._runner._early._waiting
 
         def stop_if_all_wait() -> None:
@@ -194,8 +165,8 @@ def test_switched_while_probes_run(two_hosts: tuple[Host, Host], responder: Resp
     responder()
     with two_hosts[0].entered():
         here = Here(Nic())
-        here.start(target=target, count=2, interval=10 * MS)
-        here.start(target=target, count=5, interval=20 * MS)
+        here.start(**STAMPED, target=target, count=2, interval=10 * MS)
+        here.start(**STAMPED, target=target, count=5, interval=20 * MS)
         assert here.nic.setting == EVERY_FRAME
         here.reactor.run()
         here.close()
@@ -212,7 +183,7 @@ def test_switched_off_when_the_daemon_stops(two_hosts: tuple[Host, Host]) -> Non
     with two_hosts[0].entered():
         here = Here(Nic())
         for _ in range(3):
-            here.start(target=MAC_B, count=0)
+            here.start(**STAMPED, target=MAC_B, count=0)
         here.prober.stop_all()
         here.close()
     assert len(here.ended) == 3

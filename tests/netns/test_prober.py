@@ -171,6 +171,7 @@ def test_answers_to_what_was_never_asked(far: Port, probe: Start) -> None:
     far.send(*(reply(asked, **fields).octets() for fields in wrong), reply(asked).octets())
     summary = run.summary()
     assert (summary["sent"], summary["received"], summary["duplicates"]) == (1, 1, 0)
+    assert (summary["corrupted"], summary["strangers"]) == (3, 0)  # Numbers that were never sent.
     assert summary["rtt_ns"]["min"] > 0
 
 
@@ -210,3 +211,13 @@ def test_residence(far: Port, probe: Start) -> None:
     summary = run.summary()
     assert counts(summary) == {"sent": len(stamps), "received": len(stamps)}
     assert summary["unusable_stamps"] == 1
+
+
+def test_stamps_of_no_clock(far: Port, probe: Start) -> None:
+    """A responder that says it is 1970 tells no one-way delay, and that is counted."""
+    run = probe("-c", "3", "--one-way", *PATIENT)
+    for t2 in (1, 2**63, 0):
+        far.send(reply(far.receive(), t2=t2, residence=1).octets())
+    assert [run.event("reply")["forward_ns"] for _ in range(3)] == [None] * 3
+    summary = run.summary()
+    assert (summary["forward_ns"], summary["unusable_stamps"]) == (None, 2)
