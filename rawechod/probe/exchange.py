@@ -123,17 +123,16 @@ class Exchange:
         count = self._library.re_exchange_hear(self._exchange)
         if count < 0:
             raise OSError(-count, os.strerror(-count))
-        src, heard = self._src, []
+        src, at, new = self._src, self._t1_at, tuple.__new__
+        heard: list[Heard] = []
         entries = _HEARD.iter_unpack(self._heard[: count * _HEARD.size])
         for slot, (received_at, t1, t2, window, seq, responder_seq, inside, dropped, intact) in enumerate(entries):
             if intact:
-                at = self._t1_at
-                seen = Seen(
-                    *(seq, src, known_residence(inside), None, responder_seq, echo.VERSION),
-                    *(t2, t1, at, window, dropped),
-                )
-                # Nobody needs to look at its octets.
-                heard.append(Heard(seen, Received(b"", 0, 0, None, received_at)))
+                known = known_residence(inside)
+                values = (seq, src, known, None, responder_seq, echo.VERSION, t2, t1, at, window, dropped, None)
+                # Nobody needs to look at its octets. Without the detour of a NamedTuple's own constructor.
+                stamps = new(Received, (b"", 0, 0, None, received_at, 0))
+                heard.append(new(Heard, (new(Seen, values), stamps)))
             else:
                 heard.append(self._look(slot))
         return heard

@@ -228,7 +228,7 @@ class Runner:
         if match is None:
             self._record.misnumbered(self._session.nearest(seen.seq), seen.src)
             return
-        if match.t1:
+        if match.t1 != seen.t1 and match.t1:
             seen = compare_t1(seen, match.t1)
         if self._session.floods and seen.window and seen.corrupted_at is None:
             self._session.left_unanswered(match.number, seen.window, now)

@@ -276,16 +276,24 @@ class Session:
 
     def due(self, now: int) -> range:
         """Numbers of the requests to send now; tell `left` of them."""
-        first, most = self._last + 1, BURST
-        if self._plan.window:
-            most = self._flood_due(now)
-        while self._next_send <= now and self._last - first + 1 < most and not self._all_sent(now):
-            self._last += 1
-            if self._plan.window:
-                self._next_send = max(self._next_send + self._throttle.interval, now - FLOOD_CATCH_UP)
-            else:
-                self._next_send = max(self._next_send + self._plan.interval, now - CATCH_UP)
+        first = self._last + 1
+        if self._next_send <= now or self._plan.window:
+            self._last += self._due(now)
         return range(first, self._last + 1)
+
+    def _due(self, now: int) -> int:
+        """How many requests are due; their times are over."""
+        interval, most, catch_up = self._plan.interval, BURST, CATCH_UP
+        if self._plan.window:
+            interval, most, catch_up = self._throttle.interval, self._flood_due(now), FLOOD_CATCH_UP
+        most = min(most, self._plan.count - self._last) if self._plan.count else most
+        if most <= 0 or self._next_send > now or self._all_sent(now):
+            return 0
+        following = max(self._next_send + interval, now - catch_up)
+        if interval:
+            most = min(most, max((now - following) // interval + 1, 0) + 1)
+        self._next_send = following + (most - 1) * interval
+        return most
 
     def _flood_due(self, now: int) -> int:
         """How many requests of a flood may leave now, if its pace permits."""

@@ -42,17 +42,20 @@ def timing(seen: Seen, match: Match, received_at: int, hardware_at: int = 0) -> 
     clock that never steps; so does a residence within the round trip. Without a transmit stamp it begins with
     t1, and where that makes no sense it is the bracket.
     """
-    hardware = _fits(match.hardware_stamp, hardware_at, match.rtt)
-    kernel = not hardware and _fits(match.stamp, received_at, match.rtt)
-    rtt = match.rtt
-    if hardware:
-        rtt = hardware_at - match.hardware_stamp
-    elif kernel:
-        rtt = received_at - match.stamp
-    elif _fits(match.t1, received_at, match.rtt):
-        rtt = received_at - match.t1
-    residence = seen.residence if seen.residence <= rtt else 0
-    return Timing(rtt - residence, residence, kernel, None, None, hardware, seen.residence > rtt)
+    bracket, t1, stamp = match.rtt, match.t1, match.stamp
+    if hardware_at and _fits(match.hardware_stamp, hardware_at, bracket):
+        return _timing(hardware_at - match.hardware_stamp, seen.residence, False, True)
+    if stamp and _fits(stamp, received_at, bracket):
+        return _timing(received_at - stamp, seen.residence, True, False)
+    since_t1 = received_at - t1
+    fits = t1 and received_at and 0 <= since_t1 <= bracket
+    return _timing(since_t1 if fits else bracket, seen.residence, False, False)
+
+
+def _timing(rtt: int, residence: int, kernel: bool, hardware: bool) -> Timing:
+    if residence > rtt:
+        return Timing(rtt, 0, kernel, None, None, hardware, True)
+    return Timing(rtt - residence, residence, kernel, None, None, hardware)
 
 
 def _fits(left: int, came: int, bracket: int) -> bool:
