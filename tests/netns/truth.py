@@ -80,7 +80,8 @@ class Truth:
     unanswered: int
     """It reached the responder, which did not answer."""
     either: int
-    """It did not reach the responder, but another one did that had this number by corruption."""
+    """It did not reach the responder, but another one did that had this number by corruption; or it did, with
+    another source."""
     open: int
     """A copy or a reply was still on its way when the run ended."""
     duplicates: int
@@ -256,7 +257,9 @@ class _Seeker:
             if self._is_open(one):
                 on_the_way.add(number)
             elif one.sent_at:
-                genuine = one.session == self._session and one.seq == number
+                # From another source it is another session's there, and its own one's by its number.
+                same_source = one.head[6:12] == mac(self._run.initiator)
+                genuine = same_source and one.session == self._session and one.seq == number
                 (reached if genuine else forged).add(number)
         return reached, forged, on_the_way
 
