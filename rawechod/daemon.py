@@ -6,20 +6,24 @@ import os
 import signal
 
 from rawechod import __version__, events, journal, systemd
-from rawechod.config import Config, Control, Echo
+from rawechod.config import Config, Control
 from rawechod.config_problems import ConfigError, Problem
 from rawechod.control.authorize import Operators, resolve
 from rawechod.control.endpoint import Endpoint
 from rawechod.control.methods import Methods
 from rawechod.control.server import Server
-from rawechod.echo.listener import Listener, ListenerStatus
+from rawechod.echo.listener import UP, Listener, ListenerStatus
 from rawechod.echo.tracing import Tracer
 from rawechod.link import LinkMonitor
+from rawechod.listeners import Listeners
 from rawechod.loading import Loaded
 from rawechod.packet.socket import open_unbound
 from rawechod.probe.prober import Prober
 from rawechod.reactor import Reactor
 from rawechod.reload import Done, Reload
+
+MOST_TOLD = 8
+"""Listeners by name in the service's status."""
 
 
 class Daemon:
@@ -39,27 +43,38 @@ class Daemon:
         self._operators = _told(resolve(configuration.control.operators))
         self._links = LinkMonitor(self._links_changed)
         self.tracer = Tracer(self._reactor.now)
-        self._listeners = self._reconciled(configuration)
-        self.tracer.follow(self._listeners)
-        self._follow_links()
+        self._listeners = Listeners(self._reactor, self._links, self._followed)
         self.prober = Prober(self._reactor, self._links, configuration)
-        sockets = [self._endpoint.socket] if self._endpoint else passed
-        methods = Methods(self, self._reactor)
-        self._server = Server(self._reactor, sockets, methods, lambda peer: self.operators().permits(peer))
+        self._sockets = [self._endpoint.socket] if self._endpoint else passed
+        self._server: Server | None = None
+        """From when all listeners have been started."""
+        self._early: list[Done] = []
+        """Who asked for a reload before."""
         self._reactor.register(self._links.fileno(), self._links.read)
         self._watch_signals()
         self._reactor.on_clock_step(self._clock_stepped)
 
     def run(self) -> None:
-        """Serve until told to end."""
+        """Serve until told to end; raises PrivilegeError."""
+        self._listeners.replace(self._config.echo, self._serve)
+        self._reactor.run()
+        self._close()
+
+    def _serve(self, error: Exception | None) -> None:
+        """All listeners have been started."""
+        if error:
+            raise error
+        self.tracer.follow(self._listeners.present)
+        methods = Methods(self, self._reactor)
+        self._server = Server(self._reactor, self._sockets, methods, lambda peer: self.operators().permits(peer))
         control = str(self._endpoint.path) if self._endpoint else "passed by the service manager"
         journal.emit(events.STARTED, version=__version__, config=self._source, control=control)
         systemd.ready(self._status_line())
         interval = systemd.watchdog_interval()
         if interval:
             self._feed_watchdog(interval)
-        self._reactor.run()
-        self._close()
+        for done in self._early:
+            self.reload(done)
 
     def uptime(self) -> float:
         """Seconds since the start."""
@@ -83,60 +98,64 @@ class Daemon:
 
     def listeners(self) -> list[ListenerStatus]:
         """Every listener as it stands."""
-        return [listener.status() for listener in self._listeners]
+        return [listener.status() for listener in self._listeners.present]
 
     def responders(self) -> list[Listener]:
         """All listeners."""
-        return self._listeners
+        return self._listeners.present
 
     def loopbacks(self) -> list[Listener]:
         """Those that are to be armed before they answer."""
-        return [listener for listener in self._listeners if listener.arming.needed]
+        return [listener for listener in self._listeners.present if listener.arming.needed]
 
     def reload(self, done: Done) -> None:
         """Put the file's new content in force and call back; where that fails the old one stays."""
-        if self._reload:
+        if self._reload and not self._server:
+            self._early.append(done)
+        elif self._reload:
             self._reload.request(done)
         else:
             problem = Problem("", "there is no file to reload: started with --interface")
             done(ConfigError(self._source, [problem]))
 
-    def _put_in_force(self, new: Loaded) -> None:
-        open_unbound().close()  # From here on nothing refuses.
-        listeners = self._reconciled(new.config)
-        for listener in self._listeners:
-            if listener in listeners:
-                listener.retry()
-            else:
-                listener.close()  # First, for an interface takes one XDP program.
-        self._listeners, self._config, self.prober.config = listeners, new.config, new.config
-        self.tracer.follow(listeners)
-        self._follow_links()
-        journal.start(new.config.log.level)
-        self._operators = _told(new.operators)
-        systemd.ready(self._status_line())
+    def _put_in_force(self, new: Loaded, done: Done) -> None:
+        open_unbound().close()  # From here on hardly anything refuses.
 
-    def _reconciled(self, new: Config) -> list[Listener]:
-        """A listener for each table; those whose table did not change go on, with their counters."""
-        kept = {_key(listener.settings): listener for listener in getattr(self, "_listeners", [])}
-        return [kept.get(_key(settings)) or Listener(self._reactor, settings) for settings in new.echo]
+        def replaced(error: Exception | None) -> None:
+            self.tracer.follow(self._listeners.present)
+            if error is None:
+                self._config = self.prober.config = new.config
+                journal.start(new.config.log.level)
+                self._operators = _told(new.operators)
+                systemd.ready(self._status_line())
+            done(error)
 
-    def _follow_links(self) -> None:
-        for listener in self._listeners:
-            listener.follow(self._links)
+        self._listeners.replace(new.config.echo, replaced)
 
     def _clock_stepped(self) -> None:
-        for listener in self._listeners:
+        for listener in self._listeners.present:
             listener.clock_stepped()
 
     def _links_changed(self) -> None:
-        self._follow_links()
+        self._listeners.follow()
         self.prober.links_changed()
-        systemd.notify(f"STATUS={self._status_line()}")
+
+    def _followed(self) -> None:
+        if self._server:
+            systemd.notify(f"STATUS={self._status_line()}")
 
     def _status_line(self) -> str:
-        parts = [f"{one.settings.interface} {one.state}" for one in self._listeners]
-        return f"answering on {', '.join(parts)}" if parts else "no listener is configured"
+        """Short: the service manager throws a longer message than 4096 octets away, and READY=1 with it."""
+        present = self._listeners.present
+        if not present:
+            return "no listener is configured"
+        told = [f"{one.interface} {one.state}" for one in present]
+        if len(told) <= MOST_TOLD:
+            return f"answering on {', '.join(told)}"
+        wrong = [f"{one.interface} {one.state}" for one in present if one.state != UP]
+        more = ", ..." if len(wrong) > MOST_TOLD else ""
+        rest = f"; {', '.join(wrong[:MOST_TOLD])}{more}" if wrong else ""
+        return f"answering on {len(told) - len(wrong)} of {len(told)} interfaces{rest}"
 
     def _feed_watchdog(self, interval: int) -> None:
         systemd.feed_watchdog()
@@ -157,9 +176,9 @@ class Daemon:
     def _close(self) -> None:
         if self._reload:
             self._reload.close()
-        for listener in self._listeners:
-            listener.close()
-        self._server.close()
+        self._listeners.close()
+        if self._server:
+            self._server.close()
         if self._endpoint:
             self._endpoint.close()
         self._links.close()
@@ -172,7 +191,3 @@ def _told(operators: Operators) -> Operators:
     for name in set(operators.unknown) - set(Control().operators):
         journal.emit(events.UNKNOWN_OPERATOR, operator=name)
     return operators
-
-
-def _key(settings: Echo) -> str:
-    return settings.model_dump_json()

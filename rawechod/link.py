@@ -62,6 +62,8 @@ class LinkMonitor:
     def __init__(self, on_change: Callable[[], None]) -> None:
         self._on_change = on_change
         self._links: dict[int, Link] = {}
+        self._by_name: dict[str, Link] | None = None
+        """The same; made when it is asked for."""
         self._told: dict[int, Link] = {}
         self._dumping: set[int] | None = None
         self._dump_again = False
@@ -92,7 +94,9 @@ class LinkMonitor:
 
     def by_name(self, name: str) -> Link | None:
         """The interface of this name, now."""
-        return next((link for link in self._links.values() if link.name == name), None)
+        if self._by_name is None:
+            self._by_name = {link.name: link for link in self._links.values()}
+        return self._by_name.get(name)
 
     def other_name(self, name: str) -> str:
         """A sentence for whoever looks in vain for an interface by its altname; else empty.
@@ -151,6 +155,7 @@ class LinkMonitor:
         link = decode_link(body)
         if link is None:
             return
+        self._by_name = None
         if kind == RTM_DELLINK:
             self._links.pop(link.ifindex, None)
             self._generation += 1
@@ -164,6 +169,7 @@ class LinkMonitor:
     def _end_dump(self) -> None:
         seen, self._dumping = self._dumping, None
         if seen is not None:
+            self._by_name = None
             self._links = {ifindex: link for ifindex, link in self._links.items() if ifindex in seen}
         if self._dump_again:
             self._dump_again = False

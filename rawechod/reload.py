@@ -26,7 +26,7 @@ Done = Callable[[Exception | None], None]
 class Reload:
     """One at a time: who asks while one is under way gets the next one, for the file may have changed since."""
 
-    def __init__(self, reactor: Reactor, path: str, put_in_force: Callable[[Loaded], None]) -> None:
+    def __init__(self, reactor: Reactor, path: str, put_in_force: Callable[[Loaded, Done], None]) -> None:
         self._reactor = reactor
         self._path = path
         self._put_in_force = put_in_force
@@ -61,11 +61,9 @@ class Reload:
             if output is None:
                 words = f"it took longer than {PATIENCE // 10**9} s to read it and to look its operators up"
                 raise _refusal(self._path, words)
-            self._put_in_force(_loaded(output, self._path))
+            self._put_in_force(_loaded(output, self._path), self._end)
         except Exception as error:  # noqa: BLE001, a fault of ours must not leave the service reloading for ever
             self._end(error)
-        else:
-            self._end(None)
 
     def _end(self, error: Exception | None) -> None:
         """Tell the journal, those who asked, and the service manager last: then nothing is outstanding."""

@@ -9,6 +9,11 @@ import time
 from rawechod.errors import ControlSocketError
 from systemd import daemon
 
+LONGEST_STATUS = 1000
+"""Characters: systemd ignores messages of more than 4096 octets."""
+EXTENSION = 20_000_000
+"""Microseconds in which there is progress again."""
+
 
 def notify(*assignments: str) -> None:
     """Tell the service manager; without one nothing happens. It never fails a caller."""
@@ -20,12 +25,17 @@ def notify(*assignments: str) -> None:
 
 def ready(status: str) -> None:
     """All sockets are bound, the control socket is served."""
-    notify("READY=1", f"STATUS={status}")
+    notify("READY=1", f"STATUS={status[:LONGEST_STATUS]}")
 
 
 def reloading() -> None:
     """A reload has begun; end it with `ready`."""
     notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+
+def extend_timeout() -> None:
+    """What is under way (start, reload or end) takes its time, and makes progress."""
+    notify(f"EXTEND_TIMEOUT_USEC={EXTENSION}")
 
 
 def stopping() -> None:

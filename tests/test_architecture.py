@@ -61,6 +61,7 @@ ROOMS = (
     ),
     ("rawechod.probe.reporter", "rawechod.probe.hosts", "rawechod.probe.line", "rawechod.probe.exchange"),
     ("rawechod.probe.runner", "rawechod.probe.job", "rawechod.probe.prober"),
+    ("rawechod.listeners",),
     ("rawechod.control",),
     ("rawechod.loading",),
     ("rawechod.reload",),

@@ -135,7 +135,8 @@ def test_probe_settings_follow(two_hosts: tuple[Host, Host], daemon: StartDaemon
 def test_number_of_many_digits(two_hosts: tuple[Host, Host], ours: Daemon) -> None:
     """It is refused as any wrong value; the service is not reloading for ever, and takes the next file."""
     assert ours.reload(MANY_DIGITS).returncode == 5
-    assert ours.notify.lines.count("RELOADING=1") == ours.notify.lines.count("READY=1") - 1 == 2
+    counts = {"RELOADING=1": 2, "READY=1": 3}
+    wait_for(lambda: {line: ours.notify.lines.count(line) for line in counts} == counts, "READY=1 again")
     ours.signal(signal.SIGHUP)
     wait_for(lambda: ours.notify.lines.count("READY=1") == 4, "the end of the second reload")
     assert ask(two_hosts[0]) == MAC_B
@@ -190,7 +191,7 @@ def test_directory_that_does_not_answer(two_hosts: tuple[Host, Host], ours: Daem
         _, stderr = caller.communicate(timeout=60)
     assert caller.returncode == 5
     assert "it took longer than 15 s to read it and to look its operators up" in stderr
-    assert ours.notify.lines.count("READY=1") == 3
+    wait_for(lambda: ours.notify.lines.count("READY=1") == 3, "the service manager to be told")
     directory.answer()
     assert ours.reload(table()).returncode == 0
 

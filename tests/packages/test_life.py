@@ -112,7 +112,7 @@ def test_no_user_drives_it_into_its_limits(service: Service, computer: Computer,
         assert service.status()["pid"] == int(pid)
         hoarder.communicate("", timeout=60)
     limits = {name: int(service.show(name)) for name in ("MemoryMax", "TasksMax", "LimitNOFILE")}
-    assert limits == {"MemoryMax": 768 << 20, "TasksMax": 8, "LimitNOFILE": 2048}
+    assert limits == {"MemoryMax": 2 << 30, "TasksMax": 32, "LimitNOFILE": 16384}
 
 
 def test_stopped_means_stopped(service: Service) -> None:
