@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
@@ -20,11 +21,10 @@ class Destination:
         self._made = path != "-" and not os.path.lexists(path)
         self._begun = False
         try:
-            # Without O_TRUNC: a probe that is refused must not have emptied it.
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-            self._fd = sys.stdout.fileno() if path == "-" else os.open(path, flags, 0o666)
+            self._fd = sys.stdout.fileno() if path == "-" else _open(path)
         except OSError as error:
-            raise UsageError(f"can't write {path}: {error.strerror}") from error
+            reason = "it is a pipe that nobody reads" if error.errno == errno.ENXIO else error.strerror
+            raise UsageError(f"can't write {path}: {reason}") from error
 
     def begin(self) -> None:
         """Empty it; raises OSError."""
@@ -59,3 +59,11 @@ class Destination:
         if self._made and not self._begun:
             with suppress(OSError):
                 os.unlink(self._path)  # noqa: PTH108, who imports pathlib waits for it
+
+
+def _open(path: str) -> int:
+    """Raises OSError, also for a pipe without a reader, for whom a probe does not wait."""
+    # Without O_TRUNC: a probe that is refused must not have emptied it.
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o666)
+    os.set_blocking(fd, True)
+    return fd

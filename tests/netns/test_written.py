@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
+import select
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 
 from rawechoctl.rows import COLUMNS, EVENTS
-from tests.lab import MAC_B, REPOSITORY
+from tests.lab import MAC_B, REPOSITORY, wait_for
 from tests.netns.client import Probing
 from tests.netns.conftest import Cable
 from tests.netns.port import port
@@ -138,6 +140,30 @@ def test_a_file_that_cannot_be_had(cable: Cable, written: tuple[str, ...], sente
     found = cable.ours.ctl(*SHORT, *written)
     assert (found.returncode, found.stdout, found.stderr) == (2, "", f"rawechoctl: {sentence}\n")
     assert not (REPOSITORY / "run.csv").exists()
+
+
+@pytest.mark.parametrize("option", ["--csv", "--report"])
+def test_a_pipe_that_nobody_reads(cable: Cable, tmp_path: Path, option: str) -> None:
+    """Nobody waits for a reader, and nothing is sent."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    found = cable.ours.ctl(*SHORT, option, str(pipe), timeout=20)
+    sentence = f"rawechoctl: can't write {pipe}: it is a pipe that nobody reads\n"
+    assert (found.returncode, found.stdout, found.stderr) == (2, "", sentence)
+
+
+def test_a_pipe_that_is_read(cable: Cable, tmp_path: Path) -> None:
+    """All rows come, more than a pipe holds, while the reader takes its time."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with cable.ours.ctl_popen("probe", MAC_B, "-c", "2000", "-i", "10us", "-q", "--csv", str(pipe)) as client:
+        wait_for(lambda: select.select([reader], [], [], 0)[0], "the first row", timeout=60)
+        os.set_blocking(reader, True)
+        with os.fdopen(reader) as file:
+            rows = file.read().splitlines()
+        assert client.wait(60) == 0
+    assert len(rows) == 2001
 
 
 @pytest.mark.parametrize("option", ["--csv", "--report"])
