@@ -98,7 +98,6 @@ def _print(text: str, stream: TextIO) -> None:
 def _serve(arguments: argparse.Namespace) -> int:
     faulthandler.enable()
     settings, source = _configuration(arguments)
-    journal.start(settings.log.level)
     with _control_path(arguments) as path:
         Daemon(settings, source, path, reloadable=arguments.interface is None).run()
     return EXIT_OK

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import signal
 
-from rawechod import __version__, events, journal, systemd
+from rawechod import __version__, events, journal, privileges, systemd
 from rawechod.config import Config, Control
 from rawechod.config_problems import ConfigError, Problem
+from rawechod.control import location
 from rawechod.control.authorize import Operators, resolve
 from rawechod.control.endpoint import Endpoint
 from rawechod.control.methods import Methods
 from rawechod.control.server import Server
 from rawechod.echo.listener import UP, Listener, ListenerStatus
 from rawechod.echo.tracing import Tracer
+from rawechod.errors import PrivilegeError
 from rawechod.link import LinkMonitor
 from rawechod.listeners import Listeners
 from rawechod.loading import Loaded
@@ -35,6 +37,9 @@ class Daemon:
         open_unbound().close()
         # First of all: of two daemons that are started the second one must not answer, not even for a moment.
         self._endpoint = None if passed else Endpoint(control_path)
+        if not reloadable:
+            _restrict()
+        journal.start(configuration.log.level)
         self._config, self._source = configuration, source
         self._reactor = Reactor()
         self._reload = Reload(self._reactor, source, self._put_in_force) if reloadable else None
@@ -47,9 +52,8 @@ class Daemon:
         self.prober = Prober(self._reactor, self._links, configuration)
         self._sockets = [self._endpoint.socket] if self._endpoint else passed
         self._server: Server | None = None
-        """From when all listeners have been started."""
+        """Once all listeners have been started; who asks for a reload before has to wait."""
         self._early: list[Done] = []
-        """Who asked for a reload before."""
         self._reactor.register(self._links.fileno(), self._links.read)
         self._watch_signals()
         self._reactor.on_clock_step(self._clock_stepped)
@@ -183,6 +187,14 @@ class Daemon:
             self._endpoint.close()
         self._links.close()
         self._reactor.close()
+
+
+def _restrict() -> None:
+    """Started by hand, there is no unit that would have done it. Raises PrivilegeError."""
+    try:
+        privileges.drop(location.SERVICE_USER)
+    except OSError as error:
+        raise PrivilegeError(f"root's privileges can't be given up: {error.strerror}") from error
 
 
 def _told(operators: Operators) -> Operators:

@@ -22,6 +22,7 @@ def run(client: Client, _arguments: Namespace, out: Output) -> int:
         f"rawechod {status['version']}, pid {status['pid']}, up {render.span(status['uptime_s'])}, "
         f"configuration {status['config']}"
     )
+    out.line(_privileges(status["privileges"]))
     for listener in status["listeners"]:
         _listener(listener, out)
     for probe in status["probes"]:
@@ -30,6 +31,13 @@ def run(client: Client, _arguments: Namespace, out: Output) -> int:
             f"since {render.span(probe['running_s'])}, for uid {probe['uid']}"
         )
     return exits.DONE
+
+
+def _privileges(has: Parameters) -> str:
+    names = has["capabilities"]
+    told = ", ".join(names) if len(names) <= 4 else f"{len(names)} capabilities"
+    more = "" if has["no_new_privileges"] else "; programs that it starts may have more"
+    return f"runs as uid {has['uid']} with {told or 'no capability'}{more}"
 
 
 def _arming(listener: Parameters) -> str:

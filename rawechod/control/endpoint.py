@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -41,11 +42,15 @@ class Endpoint:
         self.socket.close()
         if _identity(self.path) == self._identity:
             self.path.unlink(missing_ok=True)
-        self._unlock()
+        # Who has given up root's privileges may not: the next one clears it away.
+        with contextlib.suppress(PermissionError):
+            self._unlock()
 
     def _unlock(self) -> None:
-        Path(f"{self.path}.lock").unlink(missing_ok=True)
-        os.close(self._lock)
+        try:
+            Path(f"{self.path}.lock").unlink(missing_ok=True)
+        finally:
+            os.close(self._lock)
 
     def _bind(self) -> socket.socket:
         self._remove_leftover()

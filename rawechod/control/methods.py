@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 from pydantic import BaseModel, ValidationError
 
-from rawechod import __version__, config_problems, events, journal
+from rawechod import __version__, config_problems, events, journal, privileges
 from rawechod.config import Config, Table, dump
 from rawechod.control import varlink
 from rawechod.control.arming import ArmParameters, DisarmParameters, arm, disarm
@@ -95,6 +95,7 @@ class Methods:
 
     def __init__(self, daemon: Daemon, reactor: Reactor) -> None:
         self._daemon = daemon
+        self._privileges = dataclasses.asdict(privileges.present())
         self._peers = Peers(reactor.now)
         self._shown: tuple[Config, bytes] | None = None
         """GetConfig's reply, as long as that configuration is in force."""
@@ -147,6 +148,7 @@ class Methods:
             "pid": daemon.pid(),
             "uptime_s": round(now, 3),
             "config": daemon.config_path(),
+            "privileges": self._privileges,
             "listeners": [dataclasses.asdict(listener) for listener in daemon.listeners()],
             "probes": self._probing.running(now),
         }

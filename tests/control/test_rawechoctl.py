@@ -172,7 +172,7 @@ def test_control_characters(tmp_path: Path, ascii_only: bool) -> None:
 PUZZLES = [
     ("status", {}),
     ("status", {"version": [], "pid": None, "uptime_s": "x", "config": 1, "listeners": [1], "probes": {}}),
-    ("status", {"version": "", "pid": 1, "uptime_s": float("nan"), "config": "", "listeners": [], "probes": []}),
+    ("status", {"version": "", "pid": 1, "uptime_s": float("nan"), "config": ""}),
     ("stats", {"listeners": [{}]}),
     ("peers", {"peers": 1}),
     ("config", {"path": 1, "config": []}),

@@ -71,9 +71,10 @@ def test_version_and_help() -> None:
 
 def test_status_text(served: Daemon) -> None:
     """Who serves, what it listens to, and that lo reaches nobody."""
-    first, _, second, *_ = served.ctl("status").stdout.splitlines()
+    first, privileges, _, second, *_ = served.ctl("status").stdout.splitlines()
     assert first.startswith(f"rawechod {__version__}, pid {served.process.pid}, up ")
     assert first.endswith(f"configuration {served.config}")
+    assert privileges.startswith("runs as uid 0 with ")
     assert second.startswith("lo: up, ETH_P_ALL, 00:00:00:00:00:00, MTU 65536, mode echo, engine ")
     assert "loopback only: set interface in /etc/rawecho/config.toml" in served.ctl("status").stdout
 

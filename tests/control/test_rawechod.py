@@ -79,7 +79,7 @@ def test_checking_a_bad_file(tmp_path: Path) -> None:
 @pytest.fixture
 def by_hand(lone_host: Host, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start a daemon with no place named for its control socket: `by_hand(uid)`; its sentences are in a pipe."""
-    children = []
+    children: list[subprocess.Popen[str]] = []
 
     def start(uid: int, **environment: str) -> subprocess.Popen[str]:
         net_raw = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
@@ -94,6 +94,9 @@ def by_hand(lone_host: Host, tmp_path: Path) -> Iterator[Callable[..., subproces
     yield start
     for child in children:
         child.terminate()
+        child.wait(30)
+        if child.stderr:
+            child.stderr.close()
 
 
 def test_socket_of_a_daemon_that_is_started_by_hand(by_hand: Callable[..., subprocess.Popen[str]]) -> None:
@@ -106,6 +109,25 @@ def test_socket_of_a_daemon_that_is_started_by_hand(by_hand: Callable[..., subpr
     child.terminate()
     assert child.wait(30) == 0
     assert not place.exists()
+
+
+def test_root_keeps_what_frames_need(by_hand: Callable[..., subprocess.Popen[str]], lone_host: Host) -> None:
+    """Three capabilities, for every thread and for good; it says so, and answers."""
+    child = by_hand(0)
+    _ready(child, "/run/rawecho-root")
+    for status in Path(f"/proc/{child.pid}/task").glob("*/status"):
+        fields = dict(line.split(":\t", 1) for line in status.read_text().splitlines())
+        needed = 1 << 12 | 1 << 13 | 1 << 39
+        sets = {name: int(fields[name], 16) for name in ("CapPrm", "CapEff", "CapBnd", "CapInh", "CapAmb")}
+        assert sets == dict.fromkeys(("CapPrm", "CapEff", "CapBnd"), needed) | {"CapInh": 0, "CapAmb": 0}
+        assert fields["NoNewPrivs"] == "1"
+    privileges = json.loads(tool("-j", "status").stdout)["privileges"]
+    assert (privileges["capabilities"], privileges["no_new_privileges"]) == (["net_admin", "net_raw", "bpf"], True)
+    assert "with net_admin, net_raw, bpf\n" in tool("status").stdout
+    assert tool("probe", "-c", "1").returncode == 0
+    lone_host.ip("link", "set", "lo", "down")
+    lone_host.ip("link", "set", "lo", "up")
+    assert tool("probe", "-c", "1").returncode == 0
 
 
 @pytest.mark.parametrize("runtime", [True, False])

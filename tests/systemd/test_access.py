@@ -88,6 +88,21 @@ def test_a_passed_socket_is_honoured(machine: Machine, activated: str) -> None:
     assert not (machine.root / "run/rawecho/control.sock").exists()
 
 
+def test_started_by_hand_it_becomes_its_own_user(machine: Machine) -> None:
+    """Root's `rawechod --interface` goes on as _rawecho, answers, and is found by root's rawechoctl; twice."""
+    machine.run("systemctl", "stop", "rawechod")
+    for _ in range(2):
+        machine.run("systemd-run", "--unit=byhand", "--service-type=notify", "rawechod", "--interface", "eth1")
+        try:
+            status = json.loads(machine.run("rawechoctl", "--json=short", "status").stdout)
+            assert status["config"] == "--interface"
+            assert status["privileges"]["uid"] == int(machine.run("id", "-u", "_rawecho").stdout)
+            assert status["privileges"]["capabilities"] == ["net_admin", "net_raw", "bpf"]
+            assert [one["state"] for one in status["listeners"]] == ["up"]
+        finally:
+            machine.run("systemctl", "stop", "byhand")
+
+
 _HOLD = """
 import socket, sys, time
 held = [socket.socket(socket.AF_UNIX) for _ in range(96)]
