@@ -5,19 +5,36 @@ from __future__ import annotations
 import ctypes
 import os
 import socket
+import struct
+from collections.abc import Iterable
 from functools import cache
+from typing import NamedTuple
 
 from rawechod.echo import native
 from rawechod.echo.breaker import MOST_LOOPS, StormBreaker
-from rawechod.echo.constants import HEAD_LENGTH
-from rawechod.echo.counters import Counters
-from rawechod.echo.peers import MOST_PEERS, Census
+from rawechod.echo.constants import HEAD_LENGTH, TRACED_OCTETS
+from rawechod.echo.counters import MOST_SESSIONS, Counters
+from rawechod.echo.peers import MOST_PEERS, Census, Memory, PeerState
 from rawechod.packet import compiled
 from rawechod.packet.batch import BATCH, Received
 from rawechod.packet.compiled import Arrival, Refusal
 from rawechod.packet.socket import NO_RING, Ring
 
 VERDICTS = len(native.VERDICTS)
+_TRACED = struct.Struct(f"=QIIHHBBBx{TRACED_OCTETS}s")
+"""`struct re_traced`: received_at, length, kept, tpid, tci, packet_type, verdict, refused, octets."""
+_SESSION = struct.Struct(f"=QI4x{native.SESSION.size}s")
+"""`struct session` of tables.h; its mark for one in use is not looked at."""
+
+
+class Traced(NamedTuple):
+    """A frame of the last batch as it came, and what became of it."""
+
+    received: Received
+    """The first TRACED_OCTETS of it."""
+    verdict: int
+    refused: bool
+    """The kernel did not take the reply."""
 
 
 class _Shared(ctypes.Structure):
@@ -30,6 +47,8 @@ class _Shared(ctypes.Structure):
         ("refused", Refusal * BATCH),
         ("unhandled_count", ctypes.c_int32),
         ("refused_count", ctypes.c_int32),
+        ("tracing", ctypes.c_int32),
+        ("traced", ctypes.c_uint64 * (_TRACED.size * BATCH // 8)),
     )
 
 
@@ -51,14 +70,18 @@ def _library() -> ctypes.CDLL | None:
     if library is None:
         return None
     # Plain addresses: checking a pointer's type would take a part of each frame's time.
-    library.re_batch_new.restype = ctypes.c_void_p
-    library.re_batch_new.argtypes = (ctypes.c_int, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32)
-    library.re_batch_free.argtypes = (ctypes.c_void_p,)
-    library.re_batch_serve.argtypes = (ctypes.c_void_p,)
-    library.re_batch_take_loops.argtypes = (ctypes.c_void_p, ctypes.POINTER(_Loop))
-    library.re_batch_open_loops.argtypes = (ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint64), ctypes.c_int)
-    library.re_batch_peers.argtypes = (ctypes.c_void_p, *3 * (ctypes.c_char_p,))
-    library.re_batch_look.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(Arrival))
+    u32, u64, address, octets = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_void_p, ctypes.c_char_p
+    library.re_tables_new.restype = library.re_batch_new.restype = address
+    library.re_tables_free.argtypes = library.re_tables_forget.argtypes = (address,)
+    library.re_tables_allow.argtypes = (address, octets, u32)
+    library.re_tables_peers.argtypes = (address, octets, octets, octets)
+    library.re_tables_sessions.argtypes = (address, octets, octets)
+    library.re_tables_import.argtypes = (address, octets, u32, octets, octets, u32, u64, u64)
+    library.re_tables_take_loops.argtypes = (address, ctypes.POINTER(_Loop))
+    library.re_tables_open_loops.argtypes = (address, ctypes.POINTER(u64), ctypes.c_int)
+    library.re_batch_new.argtypes = (address, ctypes.c_int, u32, u32, u32)
+    library.re_batch_free.argtypes = library.re_batch_serve.argtypes = (address,)
+    library.re_batch_look.argtypes = (address, ctypes.c_int, ctypes.POINTER(Arrival))
     return library
 
 
@@ -67,18 +90,98 @@ def available() -> bool:
     return _library() is not None
 
 
+class Tables:
+    """What C remembers of those who asked; a listener's, and lent to each batch engine that serves it."""
+
+    def __init__(self) -> None:
+        library = _library()
+        assert library is not None, "ask available() first"
+        self._library = library
+        self.address: int | None = library.re_tables_new()
+        if not self.address:
+            raise MemoryError
+
+    def close(self) -> None:
+        """Give the memory back; nobody uses them any more."""
+        self._library.re_tables_free(self.address)
+
+    def allow(self, macs: Iterable[bytes]) -> None:
+        """The sources that settings with a list of them mean."""
+        numbers = sorted(int.from_bytes(mac) for mac in macs)
+        octets = b"".join(map(native.MAC.pack, numbers))
+        if not self._library.re_tables_allow(self.address, octets, len(numbers)):
+            raise MemoryError
+
+    def census(self) -> Census:
+        """What was counted of each peer, since the beginning."""
+        macs, peers, others = self._peers()
+        return native.census(macs, peers, others)
+
+    def export(self) -> Memory:
+        """Hand over everything: nothing is left."""
+        sessions, due = map(ctypes.create_string_buffer, (MOST_SESSIONS * _SESSION.size, native.MAC.size))
+        count = self._library.re_tables_sessions(self.address, sessions, due)
+        macs, peers, others = self._peers()
+        self._library.re_tables_forget(self.address)
+        known = zip(native.MAC.iter_unpack(macs), native.PEER.iter_unpack(peers), strict=True)
+        return Memory(
+            [
+                native.unpack_session(mac.to_bytes(6), number, state)
+                for mac, number, state in _SESSION.iter_unpack(sessions.raw[: count * _SESSION.size])
+            ],
+            [PeerState(mac.to_bytes(6), *peer) for (mac,), peer in known],
+            native.PEER.unpack(others)[1],
+            *native.MAC.unpack(due.raw),
+        )
+
+    def import_(self, memory: Memory) -> None:
+        """Go on with what a former owner remembered, beside what is here already."""
+        sessions = b"".join(
+            _SESSION.pack(int.from_bytes(one.peer), one.number, native.pack_session(one))
+            for one in sorted(memory.sessions, key=lambda each: each.last)
+        )
+        known = sorted(memory.peers, key=lambda each: each.last)
+        macs = b"".join(native.MAC.pack(int.from_bytes(one.mac)) for one in known)
+        peers = b"".join(native.PEER.pack(*one[1:]) for one in known)
+        counts = len(memory.sessions), len(memory.peers)
+        self._library.re_tables_import(
+            self.address, sessions, counts[0], macs, peers, counts[1], memory.forgotten, memory.due
+        )
+
+    def survey(self, breaker: StormBreaker) -> None:
+        """Tell the storm breaker who sent how much, and C for whom it is open."""
+        loops = (_Loop * MOST_LOOPS)()
+        for loop in loops[: self._library.re_tables_take_loops(self.address, loops)]:
+            if loop.frames:
+                breaker.count(loop.mac.to_bytes(6), bytes(loop.head), loop.frames)
+        peers = [int.from_bytes(peer) for peer in breaker.open]
+        self._library.re_tables_open_loops(self.address, (ctypes.c_uint64 * len(peers))(*peers), len(peers))
+
+    def _peers(self) -> tuple[bytes, bytes, bytes]:
+        """The MACs, an entry for each, and that of all others."""
+        sizes = (MOST_PEERS * native.MAC.size, MOST_PEERS * native.PEER.size, native.PEER.size)
+        macs, peers, others = map(ctypes.create_string_buffer, sizes)
+        count: int = self._library.re_tables_peers(self.address, macs, peers, others)
+        return macs.raw[: count * native.MAC.size], peers.raw[: count * native.PEER.size], others.raw
+
+
 class Accelerator:
     """Answers valid requests on a socket; what it does not decide comes out as frames for the reflector."""
 
     def __init__(
-        self, sock: socket.socket, frame_size: int, settings: native.Settings, ring: Ring = NO_RING
+        self,
+        sock: socket.socket,
+        frame_size: int,
+        settings: native.Settings,
+        tables: Tables,
+        ring: Ring = NO_RING,
     ) -> None:
         """Frames are cut at `frame_size` octets; `ring` is what the socket was opened with."""
         library = _library()
         assert library is not None, "ask available() first"
         self._library = library
         self._serve = library.re_batch_serve
-        self._batch: int | None = library.re_batch_new(sock.fileno(), frame_size, *ring)
+        self._batch: int | None = library.re_batch_new(tables.address, sock.fileno(), frame_size, *ring)
         if not self._batch:
             raise MemoryError
         self._shared = _Shared.from_address(self._batch)
@@ -118,22 +221,18 @@ class Accelerator:
         native.count(counters, [new - old for new, old in zip(counts, self._told, strict=True)])
         self._told = counts
 
-    def census(self) -> Census:
-        """What was counted of each peer, since the beginning."""
-        sizes = (MOST_PEERS * native.MAC.size, MOST_PEERS * native.PEER.size, native.PEER.size)
-        macs, peers, others = map(ctypes.create_string_buffer, sizes)
-        count: int = self._library.re_batch_peers(self._batch, macs, peers, others)
-        found = (macs.raw[: count * native.MAC.size], peers.raw[: count * native.PEER.size])
-        return native.census(*found, others.raw)
+    def trace(self, on: bool) -> None:
+        """Keep of each frame what a trace shows."""
+        self._shared.tracing = on
 
-    def survey(self, breaker: StormBreaker) -> None:
-        """Tell the storm breaker who sent how much, and C for whom it is open."""
-        loops = (_Loop * MOST_LOOPS)()
-        for loop in loops[: self._library.re_batch_take_loops(self._batch, loops)]:
-            if loop.frames:
-                breaker.count(loop.mac.to_bytes(6), bytes(loop.head), loop.frames)
-        peers = [int.from_bytes(peer) for peer in breaker.open]
-        self._library.re_batch_open_loops(self._batch, (ctypes.c_uint64 * len(peers))(*peers), len(peers))
+    def traced(self, count: int) -> list[Traced]:
+        """The frames of the last batch, which had so many."""
+        view = memoryview(self._shared.traced).cast("B")[: count * _TRACED.size]
+        found = []
+        for at, length, kept, tpid, tci, kind, verdict, refused, octets in _TRACED.iter_unpack(view):
+            received = Received(octets[:kept], length, kind, (tpid, tci) if tpid else None, at)
+            found.append(Traced(received, verdict, bool(refused)))
+        return found
 
     def _look(self, slot: int) -> Received:
         frame = Arrival()

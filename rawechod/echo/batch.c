@@ -10,7 +10,21 @@
 #include "reflect.h"
 #include "tables.h"
 
-/* accelerator.py has the layout of the fields up to `refused_count`. */
+/* A frame of the last batch, for whoever traces; accelerator.py has its layout. */
+struct re_traced {
+	__u64 received_at;
+	__u32 length;
+	__u32 kept; /* of its octets */
+	__u16 tpid; /* of the tag that the kernel took out, 0 = none */
+	__u16 tci;
+	__u8 packet_type;
+	__u8 verdict; /* with RE_PASS the reflector's answer counts */
+	__u8 refused; /* the kernel did not take the reply */
+	__u8 zero;
+	__u8 octets[RE_TRACED_OCTETS]; /* as it came */
+};
+
+/* accelerator.py has the layout of the fields up to `tracing`. */
 struct re_batch {
 	struct re_settings settings;
 	__u64 verdicts[RE_VERDICTS];   /* frames so far; those for reflector.py under RE_PASS */
@@ -18,9 +32,26 @@ struct re_batch {
 	struct refusal refused[BATCH]; /* the last batch's replies that the kernel did not take */
 	__s32 unhandled_count;
 	__s32 refused_count;
+	__s32 tracing; /* fill in `traced` */
+	struct re_traced traced[BATCH];
+	__u8 reply_slots[BATCH]; /* whose reply is the first, the second, ... to be sent */
 	struct batch frames;
-	struct tables tables;
+	struct tables *tables;
 };
+
+/* Keep of a frame what a trace shows, before it becomes the reply. */
+static void trace_frame(struct re_traced *traced, const struct re_arrival *arrival)
+{
+	*traced = (struct re_traced){
+		.received_at = arrival->received_at,
+		.length = arrival->length,
+		.kept = smaller(arrival->kept, RE_TRACED_OCTETS),
+		.tpid = arrival->tagged ? re_u16(arrival->tag) : 0,
+		.tci = re_u16(arrival->tag + 2),
+		.packet_type = (__u8)arrival->packet_type,
+	};
+	memcpy(traced->octets, arrival->octets, traced->kept);
+}
 
 /* Queue a reply, its tag put back. */
 static void queue_reply(struct re_batch *batch, struct re_frame *frame, const struct re_arrival *arrival, int index)
@@ -64,11 +95,14 @@ static int serve_frame(struct re_batch *batch, int slot, int replies)
 	enum re_verdict verdict = RE_PASS;
 	__u8 *pdu = 0;
 
+	if (batch->tracing)
+		trace_frame(&batch->traced[slot], arrival);
 	if (arrival->packet_type != PACKET_OUTGOING)
-		verdict = re_decide(&batch->tables, &batch->settings, &frame, &pdu);
+		verdict = re_decide(batch->tables, &batch->settings, &frame, &pdu);
 	if (verdict == RE_PASS && is_heard(&batch->settings, &frame, pdu))
 		verdict = RE_HEARD;
 	batch->verdicts[verdict]++;
+	batch->traced[slot].verdict = (__u8)verdict;
 	if (verdict == RE_PASS) {
 		batch_keep(&batch->frames, slot);
 		batch->unhandled[batch->unhandled_count++] = slot;
@@ -78,13 +112,75 @@ static int serve_frame(struct re_batch *batch, int slot, int replies)
 	if (verdict == RE_REPLY)
 		re_put_u32(pdu + RE_RESIDENCE_OFFSET, re_residence(frame.received_at, clock_ns(CLOCK_REALTIME)));
 	queue_reply(batch, &frame, arrival, replies);
+	batch->reply_slots[replies] = (__u8)slot;
 	return 1;
 }
 
-struct re_batch *re_batch_new(int fd, __u32 slot_size, __u32 ring_frame_size, __u32 ring_frames)
+struct tables *re_tables_new(void)
+{
+	return new_tables();
+}
+
+void re_tables_free(struct tables *tables)
+{
+	free_tables(tables);
+}
+
+int re_tables_allow(struct tables *tables, const __u64 *macs, __u32 count)
+{
+	return allow(tables, macs, count);
+}
+
+/* Copy what is counted of each peer, and of all others: how many there are. */
+int re_tables_peers(const struct tables *tables, __u64 *macs, struct re_peer *peers, struct re_peer *others)
+{
+	*others = tables->others;
+	return copy_peers(tables, macs, peers);
+}
+
+int re_tables_sessions(const struct tables *tables, struct session *sessions, __u64 *due)
+{
+	*due = tables->due;
+	return copy_sessions(tables, sessions);
+}
+
+void re_tables_forget(struct tables *tables)
+{
+	forget_all(tables);
+}
+
+/* Go on with what a former owner remembered, beside what is here. */
+void re_tables_import(struct tables *tables, const struct session *sessions, __u32 session_count, const __u64 *macs,
+		      const struct re_peer *peers, __u32 peer_count, __u64 forgotten, __u64 due)
+{
+	__u32 index;
+
+	for (index = 0; index < session_count; index++)
+		import_session(tables, sessions[index].mac, sessions[index].number, &sessions[index].state);
+	for (index = 0; index < peer_count; index++)
+		import_peer(tables, macs[index], &peers[index]);
+	tables->others.received += forgotten;
+	if (tables->due < due)
+		tables->due = due;
+}
+
+int re_tables_take_loops(struct tables *tables, struct re_loop *out)
+{
+	return take_loops(tables, out);
+}
+
+void re_tables_open_loops(struct tables *tables, const __u64 *peers, int count)
+{
+	open_loops(tables, peers, count);
+}
+
+/* The tables must live as long as the batch. */
+struct re_batch *re_batch_new(struct tables *tables, int fd, __u32 slot_size, __u32 ring_frame_size, __u32 ring_frames)
 {
 	struct re_batch *batch = calloc(1, sizeof *batch);
 
+	if (batch)
+		batch->tables = tables;
 	if (batch && batch_open(&batch->frames, fd, slot_size, ring_frame_size, ring_frames))
 		return batch;
 	free(batch);
@@ -106,26 +202,11 @@ int re_batch_serve(struct re_batch *batch)
 	count = batch_take(&batch->frames);
 	for (index = 0; index < count; index++)
 		replies += serve_frame(batch, index, replies);
-	batch->refused_count = batch_send(&batch->frames, replies, batch->refused);
+	batch->refused_count = batch_send(&batch->frames, 0, replies, batch->refused);
+	for (index = 0; index < batch->refused_count; index++)
+		batch->traced[batch->reply_slots[batch->refused[index].index]].refused = 1;
 	batch_release(&batch->frames, count);
 	return count;
-}
-
-int re_batch_take_loops(struct re_batch *batch, struct re_loop *out)
-{
-	return take_loops(&batch->tables, out);
-}
-
-void re_batch_open_loops(struct re_batch *batch, const __u64 *peers, int count)
-{
-	open_loops(&batch->tables, peers, count);
-}
-
-/* Copy what is counted of each peer, and of all others: how many there are. */
-int re_batch_peers(const struct re_batch *batch, __u64 *macs, struct re_peer *peers, struct re_peer *others)
-{
-	*others = batch->tables.others;
-	return copy_peers(&batch->tables, macs, peers);
 }
 
 void re_batch_look(const struct re_batch *batch, int slot, struct re_arrival *out)

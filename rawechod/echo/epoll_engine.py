@@ -8,20 +8,20 @@ from __future__ import annotations
 import errno
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from rawechod.echo import accelerator, native
-from rawechod.echo.accelerator import Accelerator
+from rawechod.echo import native
+from rawechod.echo.accelerator import Accelerator, Tables, Traced
 from rawechod.echo.breaker import StormBreaker
 from rawechod.echo.counters import Counters
-from rawechod.echo.peers import Census
+from rawechod.echo.peers import Census, Remembering
 from rawechod.echo.reflector import Arrival, Drop, Instant, Policy, Reflecting, Reply
 from rawechod.echo.tracing import Sink
 from rawechod.errors import InterfaceError
 from rawechod.packet.batch import BATCH, PACKET_OTHERHOST, PACKET_OUTGOING, BatchReceiver, BatchSender, Received
-from rawechod.packet.socket import NO_RING, Options, kernel_drops, open_socket, ring_for
+from rawechod.packet.socket import NO_RING, Options, Ring, kernel_drops, open_socket, ring_for
 from rawechod.reactor import Reactor
 from rawechod.reasons import DropReason
 from rawechod.wire import ethernet
@@ -29,8 +29,19 @@ from rawechod.wire import ethernet
 NAME = "epoll"
 ROUNDS = 4
 """Batches a wake-up, so that control and probes are not starved."""
+DRAIN = 1024
+"""Batches at most where all that has arrived is to be served."""
 OUR_FAULTS = frozenset({errno.EBADF, errno.EFAULT, errno.EINVAL, errno.EMSGSIZE, errno.ENOTSOCK})
 """Errors of recvmmsg that no interface causes: going on would be a busy loop."""
+
+
+OUTCOMES: tuple[Reply | Drop | None, ...] = (
+    None,
+    Reply(b""),
+    Reply(b""),
+    *(Drop(reason) for reason in native.VERDICTS if reason),
+)
+"""What a verdict of C's says to a trace, which does not look at replies; None: the reflector knows."""
 
 
 class Duty(NamedTuple):
@@ -46,13 +57,13 @@ class Duty(NamedTuple):
     """How long not to sleep after a frame, nanoseconds."""
     xdp: str = "generic"
     """The mode that is wanted for the kernel engine's program."""
+    tables: Tables | None = None
+    """Where C remembers; None where it is not there, or does not know this mode."""
 
     @property
-    def fast(self) -> native.Settings | None:
-        """For batch.c, which has no list of sources."""
-        if self.limits is None or self.policy.allow:
-            return None
-        return native.settings(self.policy, *self.limits, breaker=self.breaker)
+    def memory(self) -> Remembering:
+        """Who remembers while the epoll engine answers."""
+        return self.tables or self.reflector
 
 
 class EpollEngine:
@@ -93,8 +104,8 @@ class EpollEngine:
             self._accelerator.flush(self._counters)
 
     def census(self) -> Census:
-        """What was counted of each peer, and not by the reflector."""
-        return self._accelerator.census() if self._accelerator else Census({})
+        """What was counted of each peer by the engine itself: nothing, that is the tables' or the reflector's."""
+        return Census({})
 
     def send(self, frame: bytes) -> None:
         """Send a frame of our own; one that the kernel refuses is lost."""
@@ -102,17 +113,23 @@ class EpollEngine:
 
     def survey(self, breaker: StormBreaker) -> None:
         """Bring the storm breaker up to date; the reflector does that itself."""
-        if self._accelerator:
-            self._accelerator.survey(breaker)
+        if self._duty.tables:
+            self._duty.tables.survey(breaker)
 
     def drain(self) -> None:
-        """Serve what has arrived up to now."""
-        self._ready(0)
+        """Serve all that has arrived up to now."""
+        for _ in range(DRAIN):
+            try:
+                if self._serve() < BATCH:
+                    return
+            except OSError:
+                return
 
     def trace(self, sink: Sink | None) -> None:
-        """Tell of each frame from now on; so long the part in C, which does not, leaves all to the reflector."""
+        """Tell of each frame from now on; None = no more. It changes nothing else."""
         self._sink = sink
-        self._settle()
+        if self._accelerator:
+            self._accelerator.trace(sink is not None)
 
     def kernel_drops(self) -> int:
         """Frames that found the receive buffer full, since this socket was opened."""
@@ -128,18 +145,25 @@ class EpollEngine:
     def _reopen(self) -> None:
         """Have larger or smaller buffers, and a socket to go with them."""
         try:
-            fresh = self._open()
+            fresh = self._open(self.drain)
         except InterfaceError:
             return  # It is gone again; rtnetlink is about to tell.
         self.kernel_drops()
         self.close()
         self._socket = self._use(fresh)
 
-    def _open(self) -> socket.socket:
-        """A socket, with a ring where the part in C will read it; raises InterfaceError."""
+    def _open(self, last: Callable[[], None] = lambda: None) -> socket.socket:
+        """A socket, with a ring where the part in C will read it; calls `last` before it hears anything.
+
+        Raises InterfaceError.
+        """
         ifindex, options = self._place
-        fast = self._duty.fast and accelerator.available()
-        return open_socket(ifindex, replace(options, ring=ring_for(self._frame_size) if fast else NO_RING))
+        ring = self._ring if self._duty.tables else NO_RING
+        return open_socket(ifindex, replace(options, ring=ring), last)
+
+    @property
+    def _ring(self) -> Ring:
+        return ring_for(self._frame_size)
 
     @property
     def _frame_size(self) -> int:
@@ -148,26 +172,31 @@ class EpollEngine:
 
     def _use(self, sock: socket.socket) -> socket.socket:
         """Have buffers for frames of an interface with this MTU, and answer on this socket."""
-        size, fast = self._frame_size, self._duty.fast
+        size, tables = self._frame_size, self._duty.tables
         self._sender = BatchSender(sock)
-        if fast and accelerator.available():
-            self._accelerator = Accelerator(sock, size, fast, ring_for(size))
-            self._settle()
+        if tables:
+            self._accelerator = Accelerator(sock, size, self._settings(tables), tables, self._ring)
+            self._accelerator.trace(self._sink is not None)
         else:
             self._receiver = BatchReceiver(sock, size)
         self._reactor.register(sock.fileno(), self._ready)
         return sock
 
+    def _settings(self, tables: Tables) -> native.Settings:
+        """What the part in C has to know."""
+        duty = self._duty
+        assert duty.limits is not None, "there are tables only where C knows the mode"
+        tables.allow(duty.policy.allow)
+        return native.settings(duty.policy, *duty.limits, breaker=duty.breaker)
+
     def _settle(self) -> None:
         """Tell the part in C what is its business."""
-        fast = self._duty.fast
-        if self._accelerator and fast:
-            self._accelerator.adopt(native.idle(fast) if self._sink else fast)
+        if self._accelerator and self._duty.tables:
+            self._accelerator.adopt(self._settings(self._duty.tables))
 
     def _release(self) -> None:
         if self._accelerator:
             self.flush()
-            self._duty.reflector.peers.add(self.census())
             self._accelerator.close()
         self._accelerator = self._receiver = None
 
@@ -191,7 +220,10 @@ class EpollEngine:
             return self._serve_fast(self._accelerator)
         assert self._receiver
         batch = self._receiver.receive()
-        self._answer(batch)
+        answers = self._answer(batch)
+        if self._sink:
+            for received, answer in zip(batch, answers, strict=True):
+                self._sink(received.frame, _arrival(received), answer)
         return len(batch)
 
     def _serve_fast(self, fast: Accelerator) -> int:
@@ -200,41 +232,42 @@ class EpollEngine:
         if refused:
             self._counters.replied -= len(refused)
             self._count_refused(refused)
-        self._answer(fast.unhandled)
+        answers = self._answer(fast.unhandled)
+        if self._sink:
+            self._tell(self._sink, fast.traced(count), iter(answers))
         return count
 
-    def _answer(self, batch: list[Received]) -> None:
+    @staticmethod
+    def _tell(sink: Sink, traced: Iterable[Traced], answers: Iterator[Reply | Drop]) -> None:
+        """Of a batch that C served; the reflector's answers to what C left alone are in the same order."""
+        for frame, verdict, refused in traced:
+            answer = OUTCOMES[verdict] or next(answers)
+            sink(frame.frame, _arrival(frame), Drop(DropReason.TRANSMIT_ERROR) if refused else answer)
+
+    def _answer(self, batch: list[Received]) -> list[Reply | Drop]:
+        """Have the reflector decide, and send its replies: what became of each frame."""
         if not batch:
-            return
+            return []
         self._counters.received += len(batch)
-        replies: list[bytes] = []
-        answers: list[Reply | Drop] = []
-        for received in batch:
-            now = Instant(time.monotonic_ns(), time.time_ns())
-            answer = self._duty.reflector.reflect(received.frame, _arrival(received), now)
-            if isinstance(answer, Reply):
-                replies.append(answer.frame)
-            else:
-                self._counters.drop(answer.reason)
-            answers.append(answer)
-        refused = self._sender.send(replies)
+        answers = [self._duty.reflector.reflect(one.frame, _arrival(one), _now()) for one in batch]
+        replies = [index for index, answer in enumerate(answers) if isinstance(answer, Reply)]
+        refused = self._sender.send([answer.frame for answer in answers if isinstance(answer, Reply)])
         self._counters.replied += len(replies) - len(refused)
         self._count_refused(code for _, code in refused)
-        if self._sink:
-            self._tell(self._sink, zip(batch, answers, strict=True), {index for index, _ in refused})
-
-    @staticmethod
-    def _tell(sink: Sink, decided: Iterable[tuple[Received, Reply | Drop]], refused: set[int]) -> None:
-        replies = 0
-        for received, answer in decided:
-            if isinstance(answer, Reply):
-                answer = Drop(DropReason.TRANSMIT_ERROR) if replies in refused else answer  # noqa: PLW2901
-                replies += 1
-            sink(received.frame, _arrival(received), answer)
+        for index, _ in refused:
+            answers[replies[index]] = Drop(DropReason.TRANSMIT_ERROR)
+        for answer in answers:
+            if isinstance(answer, Drop) and answer.reason is not DropReason.TRANSMIT_ERROR:
+                self._counters.drop(answer.reason)
+        return answers
 
     def _count_refused(self, codes: Iterable[int]) -> None:
         for code in codes:
             self._counters.transmit_error(errno.errorcode.get(code, str(code)))
+
+
+def _now() -> Instant:
+    return Instant(time.monotonic_ns(), time.time_ns())
 
 
 def _arrival(received: Received) -> Arrival:

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 
 from rawechod import events, journal
 from rawechod.config import Echo
-from rawechod.echo import epoll_engine
+from rawechod.echo import accelerator, epoll_engine
+from rawechod.echo.accelerator import Tables
 from rawechod.echo.arming import Arming
 from rawechod.echo.counters import Counters
 from rawechod.echo.engines import Engine, Kit, new_engine
@@ -24,6 +25,8 @@ from rawechod.reactor import Reactor
 from rawechod.wire import ethernet
 
 UP, DOWN, ABSENT = "up", "down", "absent"
+COMPILED_MODES = frozenset({"echo", "loopback"})
+NOT_COMPILED = "this rawechod was built without its part in C: Python answers, at a fraction of the pace"
 TAPPED_BEFORE_PROTOCOLS = frozenset({"bridge", "bond", "team"})
 """On ports of these a socket bound to one EtherType hears nothing but link-local groups."""
 
@@ -74,6 +77,7 @@ class Listener:
         self._bridge = ""
         self._ethertype = ethernet.ETHERTYPES[settings.ethertype]
         self._reflector = new_reflector(settings, Policy(self._ethertype, ethernet.ZERO, 0))
+        self._tables = Tables() if settings.mode in COMPILED_MODES and accelerator.available() else None
         self.arming = Arming(reactor, settings, self._arming_changed)
         self._storm_watch: StormWatch | None = None
         self._sink: Sink | None = None
@@ -124,6 +128,9 @@ class Listener:
         """Stop, for good."""
         self.arming.close()
         self._stop()
+        if self._tables:
+            self._tables.close()
+        self._tables = None
 
     def _stop(self) -> None:
         if self._storm_watch:
@@ -160,9 +167,11 @@ class Listener:
         )
 
     def census(self) -> Census:
-        """What is counted of each of its peers: by engines that ended and the reflector, and by the engine."""
+        """What is counted of each of its peers, by whoever served them."""
         counted = self._reflector.peers.census()
-        return self._engine.census().plus(counted) if self._engine else counted
+        for each in (self._tables, self._engine):
+            counted = each.census().plus(counted) if each else counted
+        return counted
 
     @property
     def _engine_name(self) -> str:
@@ -197,8 +206,7 @@ class Listener:
         except InterfaceError as error:
             self._problem = str(error)  # Gone or renamed meanwhile: rtnetlink is about to tell.
             return
-        if self._sink:
-            self._engine.trace(self._sink)
+        self.trace(self._sink)
         if isinstance(self._reflector, LoopbackReflector):
             name = self.settings.interface
             self._storm_watch = StormWatch(self._reactor, name, self._engine, self._reflector)
@@ -231,7 +239,7 @@ class Listener:
         self._reflector.adopt(policy)
         limits = (settings.rate_limit, settings.peer_rate_limit) if settings.mode != "hello" else None
         breaker = self._reflector.breaker if isinstance(self._reflector, LoopbackReflector) else None
-        return Duty(policy, self._reflector, limits, breaker, settings.spin, settings.xdp)
+        return Duty(policy, self._reflector, limits, breaker, settings.spin, settings.xdp, self._tables)
 
     def _policy(self, link: Link) -> Policy:
         return new_policy(self.settings, link, protocol_bound=self._tap(link) == "protocol")
@@ -283,6 +291,8 @@ class Listener:
         absence = self._links.other_name(self.interface) if self._links and not self._link else ""
         told = (absence, self._problem, self._engine_note, self._engine.note if self._engine else "")
         notes = [note for note in told if note]
+        if self._engine and not self._tables and self.settings.mode in COMPILED_MODES:
+            notes.append(NOT_COMPILED)
         if self._link and self._link.loopback:
             notes.append(LOOPBACK_ONLY)
         if self._bridge:

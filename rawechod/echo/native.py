@@ -48,7 +48,7 @@ def pack_session(state: SessionState) -> bytes:
     """A session as C keeps it."""
     recent = (state.recent & _WORD, state.recent >> 64)
     return SESSION.pack(
-        *(state.last, state.count, *recent, state.highest), state.jump or 0, state.jump is not None
+        *(state.last, state.received, *recent, state.highest), state.jump or 0, state.jump is not None
     )
 
 

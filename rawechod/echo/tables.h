@@ -1,6 +1,11 @@
-/* What the batch engine remembers of sessions and peers, in bounded memory; reflect.h asks it. */
+/* What the batch engine remembers of sessions and peers, in bounded memory; reflect.h asks it. A listener keeps its tables
+ * for as long as it is configured, whatever becomes of its sockets: each session and each bucket has one owner. */
 #ifndef RAWECHO_TABLES_H
 #define RAWECHO_TABLES_H
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
 
 #include "reflect.h"
 
@@ -31,6 +36,9 @@ struct re_loop {
 
 /* The tables are sets of WAYS entries: what finds its set full of entries in use is not kept. */
 struct tables {
+	__u64 keys[3]; /* of the hash: strangers choose their MACs, and must not choose who shares a set with them */
+	__u64 *allowed; /* MACs, ascending */
+	size_t allowed_count;
 	__u64 due;
 	struct re_peer others; /* whoever finds no room, and the frames of those who were forgotten */
 	struct peers peers[RE_MOST_PEERS / WAYS];
@@ -38,34 +46,92 @@ struct tables {
 	struct re_loop loops[RE_MOST_LOOPS / WAYS][WAYS];
 };
 
-static __u32 hashed(__u64 key)
+/* Keyed multiply and shift, twice: 24 bits. */
+static __u32 hashed(const struct tables *tables, __u64 key)
 {
-	return (__u32)((key * 0x9E3779B97F4A7C15ULL) >> 40);
+	key = (key ^ tables->keys[0]) * tables->keys[1];
+	key = (key ^ key >> 32) * tables->keys[2];
+	return (__u32)(key >> 40);
 }
 
-RE_INLINE int re_allowed(void *tables, __u64 mac)
+static struct tables *new_tables(void)
 {
-	(void)tables, (void)mac;
-	return 0; /* lists are reflector.py's */
+	struct tables *tables = calloc(1, sizeof *tables);
+
+	if (tables && getrandom(tables->keys, sizeof tables->keys, 0) != sizeof tables->keys) {
+		free(tables);
+		return NULL;
+	}
+	if (tables)
+		tables->keys[1] |= 1, tables->keys[2] |= 1;
+	return tables;
 }
 
-RE_INLINE struct re_received re_receive(void *in, __u64 mac, __u32 number, __u32 seq, __u64 now)
+static void free_tables(struct tables *tables)
 {
-	struct tables *tables = in;
-	struct session *set = tables->sessions[hashed(mac ^ (__u64)number << 17) % (RE_MOST_SESSIONS / WAYS)];
+	free(tables->allowed);
+	free(tables);
+}
+
+/* Allow these sources, ascending, from now on: 0 where there is no memory. */
+static int allow(struct tables *tables, const __u64 *macs, size_t count)
+{
+	__u64 *copy = malloc(count * sizeof *macs + 1);
+
+	if (!copy)
+		return 0;
+	memcpy(copy, macs, count * sizeof *macs);
+	free(tables->allowed);
+	tables->allowed = copy, tables->allowed_count = count;
+	return 1;
+}
+
+RE_INLINE int re_allowed(void *in, __u64 mac)
+{
+	const struct tables *tables = in;
+	size_t low = 0, high = tables->allowed_count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (tables->allowed[middle] == mac)
+			return 1;
+		if (tables->allowed[middle] < mac)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return 0;
+}
+
+/* A session's entry, a free one, or NULL where there is no room. */
+static struct session *find_session(struct tables *tables, __u64 mac, __u32 number, __u64 now)
+{
+	struct session *set = tables->sessions[hashed(tables, mac ^ (__u64)number << 17) % (RE_MOST_SESSIONS / WAYS)];
 	struct session *free = NULL;
 	int way;
 
 	for (way = 0; way < WAYS; way++) {
 		if (set[way].used && set[way].mac == mac && set[way].number == number)
-			return re_record(&set[way].state, seq, now);
-		if (!free && (!set[way].used || now - set[way].state.last >= SILENCE))
+			return &set[way];
+		if (!free && (!set[way].used || set[way].state.last + SILENCE <= now))
 			free = &set[way];
 	}
-	if (!free)
+	if (free)
+		free->used = 0;
+	return free;
+}
+
+RE_INLINE struct re_received re_receive(void *tables, __u64 mac, __u32 number, __u32 seq, __u64 now)
+{
+	struct session *session = find_session(tables, mac, number, now);
+
+	if (!session)
 		return (struct re_received){0};
-	*free = (struct session){.mac = mac, .number = number, .used = 1, .state = re_new_session(seq, now)};
-	return re_answer(&free->state, 0);
+	if (session->used)
+		return re_record(&session->state, seq, now);
+	*session = (struct session){.mac = mac, .number = number, .used = 1, .state = re_new_session(seq, now)};
+	return re_answer(&session->state, 0);
 }
 
 RE_INLINE int re_take(__u64 *due, __u64 now, __u64 cost, __u64 tolerance)
@@ -101,7 +167,7 @@ static struct re_peer *new_peer(struct tables *tables, struct peers *set, __u64 
 RE_INLINE int re_find_peer(void *in, __u64 mac, __u64 now, struct re_peer **found)
 {
 	struct tables *tables = in;
-	struct peers *set = &tables->peers[hashed(mac) % (RE_MOST_PEERS / WAYS)];
+	struct peers *set = &tables->peers[hashed(tables, mac) % (RE_MOST_PEERS / WAYS)];
 	int way;
 
 	for (way = 0; way < WAYS && set->macs[way] != mac; way++)
@@ -115,6 +181,50 @@ RE_INLINE void re_count_peer(struct re_peer *peer, int replied, __u64 now)
 	peer->received++;
 	peer->replied += (__u64)replied;
 	peer->last = now;
+}
+
+/* Go on with a session of a former owner; of two that are the same, with the one that was used last. */
+static void import_session(struct tables *tables, __u64 mac, __u32 number, const struct re_session *state)
+{
+	struct session *session = find_session(tables, mac, number, state->last);
+
+	if (session && (!session->used || session->state.last < state->last))
+		*session = (struct session){.mac = mac, .number = number, .used = 1, .state = *state};
+}
+
+/* Go on with a peer of a former owner: its counts are added. */
+static void import_peer(struct tables *tables, __u64 mac, const struct re_peer *state)
+{
+	struct re_peer *peer;
+
+	re_find_peer(tables, mac, state->last, &peer);
+	peer->received += state->received;
+	peer->replied += state->replied;
+	if (peer->last < state->last)
+		peer->last = state->last;
+	if (peer != &tables->others && peer->due < state->due)
+		peer->due = state->due;
+}
+
+/* Copy the sessions in use: how many. */
+static int copy_sessions(const struct tables *tables, struct session *out)
+{
+	const struct session *session = tables->sessions[0], *end = session + RE_MOST_SESSIONS;
+	int count = 0;
+
+	for (; session < end; session++)
+		if (session->used)
+			out[count++] = *session;
+	return count;
+}
+
+/* Have no session and no peer any more. */
+static void forget_all(struct tables *tables)
+{
+	tables->due = 0;
+	tables->others = (struct re_peer){0};
+	memset(tables->peers, 0, sizeof tables->peers);
+	memset(tables->sessions, 0, sizeof tables->sessions);
 }
 
 /* Copy the entries in use: how many. */
@@ -134,7 +244,7 @@ static int copy_peers(const struct tables *tables, __u64 *macs, struct re_peer *
 /* A peer's entry, or a free one; NULL where there is no room. */
 static struct re_loop *find_loop(struct tables *tables, __u64 mac)
 {
-	struct re_loop *set = tables->loops[hashed(mac) % (RE_MOST_LOOPS / WAYS)], *free = NULL;
+	struct re_loop *set = tables->loops[hashed(tables, mac) % (RE_MOST_LOOPS / WAYS)], *free = NULL;
 	int way;
 
 	for (way = 0; way < WAYS; way++) {

@@ -171,13 +171,14 @@ static inline void batch_release(struct batch *batch, int count)
 		ring_release(&batch->ring, (__u32)count);
 }
 
-/* Send the first `count` of send_vectors: how many the kernel refused. With a full queue it refuses the rest, too. */
-static inline int batch_send(struct batch *batch, int count, struct refusal *refused)
+/* Send `count` of send_vectors from `first` on, and put on a list which the kernel refused: how many. With a full queue it
+ * refuses the rest, too. */
+static inline int batch_send(struct batch *batch, int first, int count, struct refusal *refused)
 {
-	int done = 0, retried = 0, refusals = 0;
+	int done = first, end = first + count, retried = 0, refusals = 0;
 
-	while (done < count) {
-		int sent = sendmmsg(batch->fd, batch->sent + done, (unsigned)(count - done), MSG_DONTWAIT);
+	while (done < end) {
+		int sent = sendmmsg(batch->fd, batch->sent + done, (unsigned)(end - done), MSG_DONTWAIT);
 
 		if (sent > 0) {
 			done += sent;
@@ -189,7 +190,7 @@ static inline int batch_send(struct batch *batch, int count, struct refusal *ref
 		}
 		do
 			refused[refusals++] = (struct refusal){.index = done, .error = errno};
-		while (++done < count && errno == EAGAIN);
+		while (++done < end && errno == EAGAIN);
 	}
 	return refusals;
 }

@@ -11,6 +11,7 @@ import errno
 import os
 import socket
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
@@ -112,8 +113,11 @@ class Options:
     stamps: Stamps = Stamps.RECEIVED
 
 
-def open_socket(ifindex: int, options: Options) -> socket.socket:
-    """A non-blocking raw socket on an interface; raises PrivilegeError or InterfaceError."""
+def open_socket(ifindex: int, options: Options, last: Callable[[], None] = lambda: None) -> socket.socket:
+    """A non-blocking raw socket on an interface; calls `last` right before it hears anything.
+
+    Raises PrivilegeError or InterfaceError.
+    """
     sock = open_unbound(options.domain)
     try:
         if options.filter:
@@ -127,6 +131,7 @@ def open_socket(ifindex: int, options: Options) -> socket.socket:
         _ignore_outgoing(sock)
         if options.ring.frames:
             _make_ring(sock, options.ring)
+        last()
         _bind(sock, ifindex, options.ethertype)
         if options.join_pae_group:
             _add_membership(sock, ifindex, PACKET_MR_MULTICAST, ethernet.PAE_GROUP)

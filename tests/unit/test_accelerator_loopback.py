@@ -9,16 +9,15 @@ from dataclasses import replace
 import pytest
 
 from rawechod.echo import native
-from rawechod.echo.accelerator import Accelerator
 from rawechod.echo.breaker import MOST_LOOPS, StormBreaker
 from rawechod.echo.loopback import LoopbackReflector
 from rawechod.echo.reflector import Arrival, Instant, Policy, Reply
 from rawechod.reasons import DropReason
 from rawechod.wire import ethernet
-from tests.unit import datagrams, frames
+from tests.unit import frames
 from tests.unit.frames import EX1, OTHER, PAE, PEER, SESSION
 from tests.unit.mutants import AMOUNT, arbitrary
-from tests.unit.test_accelerator import ALL, SLOT, VALID, Bench
+from tests.unit.test_accelerator import ALL, SLOT, VALID, Bench, accelerated
 
 QUESTIONS = SESSION ^ 1
 TAGGED = frames.frame(bytes(46), ethertype=0x9000, tags=bytes.fromhex("8100a064"))
@@ -35,10 +34,8 @@ POLICIES = {
 def bench(policy: Policy) -> Iterator[tuple[Bench, StormBreaker]]:
     """An accelerator in loopback mode, and the breaker beside it."""
     breaker = StormBreaker(QUESTIONS, b"key")
-    with datagrams.pair() as (near, far):
-        fast = Accelerator(near, SLOT, native.settings(policy, 0, 0, breaker=breaker))
-        yield Bench(fast, near, far), breaker
-        fast.close()
+    with accelerated(native.settings(policy, 0, 0, breaker=breaker)) as fast:
+        yield fast, breaker
 
 
 def reflected(reflector: LoopbackReflector, octets: bytes) -> bytes | DropReason:
@@ -59,7 +56,7 @@ def test_agrees_with_the_loopback(policy: Policy) -> None:
             ours, theirs = fast.answer(octets), reflected(reflector, octets)
             assert ours == theirs or (ours is None and isinstance(theirs, DropReason)), octets.hex()
             outcomes["left" if ours is None else "returned" if isinstance(ours, bytes) else "dropped"] += 1
-            fast.fast.survey(breaker)
+            fast.tables.survey(breaker)
             breaker.look(0)
     assert min(outcomes.values()) > 20, outcomes
 
@@ -70,9 +67,9 @@ def test_the_breaker_learns_who_sends_and_how() -> None:
         for _ in range(150):
             fast.answer(TAGGED)
         fast.answer(frames.request(src=OTHER))
-        fast.fast.survey(breaker)
+        fast.tables.survey(breaker)
         (asked,) = breaker.look(0).ask
-        fast.fast.survey(breaker)
+        fast.tables.survey(breaker)
         again = breaker.look(0).ask
     assert (asked.peer, asked.head) == (PEER, TAGGED[12:26])
     assert again == []
@@ -84,7 +81,7 @@ def test_the_breaker_learns_the_latest_kind() -> None:
     with bench(ALL) as (fast, breaker):
         for octets in (TAGGED, *[other] * 150):
             fast.answer(octets)
-        fast.fast.survey(breaker)
+        fast.tables.survey(breaker)
         (asked,) = breaker.look(0).ask
     assert asked.head == other[12:26]
 
@@ -94,7 +91,7 @@ def test_an_open_breaker_stops_one_peer() -> None:
     with bench(ALL) as (fast, breaker):
         for peers, answer in (({PEER: 1}, DropReason.STORM), ({}, TAGGED[6:12] + TAGGED[:6] + TAGGED[12:])):
             breaker.open = peers
-            fast.fast.survey(breaker)
+            fast.tables.survey(breaker)
             assert fast.answer(TAGGED) == answer
             assert isinstance(fast.answer(frames.request(src=OTHER)), bytes)
 
@@ -108,5 +105,5 @@ def test_no_room_for_all() -> None:
         assert MOST_LOOPS // 2 < watched <= MOST_LOOPS
         assert set(answers) - {answer for answer in answers if isinstance(answer, bytes)} == {DropReason.STORM}
         for _ in range(2):
-            fast.fast.survey(breaker)
+            fast.tables.survey(breaker)
         assert isinstance(fast.answer(crowd[-1]), bytes)

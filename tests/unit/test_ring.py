@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rawechod.echo import native
-from rawechod.echo.accelerator import Accelerator
+from rawechod.echo.accelerator import Accelerator, Tables
 from rawechod.echo.reflector import Policy
 from rawechod.packet.socket import Options, Ring, open_socket, ring_for
 from rawechod.wire import ethernet
@@ -32,6 +32,13 @@ def test_every_frame_once(program: Path, frames: int) -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
+def test_the_batch_engine_from_within(tmp_path: Path) -> None:
+    """tests/peers/batch.c: the bucket's edge, a full queue, the loops that are kept, room for sessions."""
+    program = build.sanitized("batch", tmp_path)
+    result = subprocess.run([program], text=True, capture_output=True, timeout=60, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(("length", "frame_size"), [(60, 2048), (1522, 2048), (9022, 16384), (65558, 131072)])
 def test_shape(length: int, frame_size: int) -> None:
     """A frame finds room; as many frames as are wanted, within the memory that is to be had."""
@@ -50,9 +57,11 @@ def test_another_ring_than_was_asked_for(lone_host: Host, granted: int) -> None:
     with lone_host.entered():
         lo = 1
         sock = open_socket(lo, Options(ring=Ring(2048, granted)))
-        fast = Accelerator(sock, 1522, native.settings(ON_LO, 0, 0), Ring(2048, 512))
+        tables = Tables()
+        fast = Accelerator(sock, 1522, native.settings(ON_LO, 0, 0), tables, Ring(2048, 512))
         with sock, lone_host.raw_socket("lo") as sender:
             for number in range(200):
                 sender.send(frames.request(dst=bytes(6), src=bytes(6), seq=number))
                 wait_for(fast.serve, "the request")
         fast.close()
+        tables.close()
