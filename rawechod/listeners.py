@@ -116,7 +116,10 @@ class Listeners:
         self.present = [listener for listener in self.present if listener in staying]
         self._behind = {listener: None for listener in self._behind if listener in staying}
         while self._leaving:
-            self._leaving.popleft().close()
+            listener = self._leaving.popleft()
+            memory = listener.close()
+            for heir in staying - old:
+                heir.inherit(listener.settings, memory)
             yield
         for listener in wanted:
             if listener in old:

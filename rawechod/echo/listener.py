@@ -14,7 +14,7 @@ from rawechod.echo.engines import Engine, Kit, new_engine
 from rawechod.echo.epoll_engine import Duty
 from rawechod.echo.loopback import LoopbackReflector
 from rawechod.echo.modes import new_filter, new_policy, new_reflector
-from rawechod.echo.peers import Census
+from rawechod.echo.peers import Census, Memory
 from rawechod.echo.reflector import Policy
 from rawechod.echo.storm import StormWatch
 from rawechod.echo.tracing import Sink
@@ -124,13 +124,20 @@ class Listener:
         if self._engine_note or (self._engine and self._engine.note):
             self._stop()
 
-    def close(self) -> None:
-        """Stop, for good."""
+    def close(self) -> Memory:
+        """Stop, for good: what it remembered."""
         self.arming.close()
         self._stop()
+        memory = (self._tables or self._reflector).export()
         if self._tables:
             self._tables.close()
         self._tables = None
+        return memory
+
+    def inherit(self, settings: Echo, memory: Memory) -> None:
+        """Go on with the sessions of a listener that ended, where this one takes its place with other settings."""
+        if _place(settings) == _place(self.settings):
+            (self._tables or self._reflector).import_(memory.uncounted())
 
     def _stop(self) -> None:
         if self._storm_watch:
@@ -303,3 +310,8 @@ class Listener:
         if "tag_lost" in dropped:
             notes.append('tagged frames came and could not be answered: set tap = "all"')
         return notes
+
+
+def _place(settings: Echo) -> tuple[str, str, str]:
+    """What makes it the same responder to those who ask."""
+    return settings.interface, settings.ethertype, settings.mode

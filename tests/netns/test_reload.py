@@ -6,13 +6,15 @@ import os
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.lab import MAC_B, Daemon, Host, StartDaemon, join, wait_for
-from tests.netns.client import Probing
+from tests.lab import MAC_A, MAC_B, Daemon, Host, StartDaemon, join, wait_for
+from tests.netns.client import Probing, stopped
 from tests.netns.conftest import Responder, table
-from tests.netns.frames import EX1, EX2, PAE
+from tests.netns.frames import EX1, EX2, PAE, Pdu, parse, request
+from tests.netns.port import Port
 from tests.netns.test_link import ask
 from tests.netns.test_probe import assert_clean
 
@@ -227,3 +229,29 @@ def test_caller_that_does_not_wait(ours: Daemon, directory: Directory) -> None:
 def _descriptors(ours: Daemon) -> int:
     """Open ones of the daemon's, its callers' connections among them."""
     return len(list(Path(f"/proc/{ours.process.pid}/fd").iterdir()))
+
+
+def test_sessions_survive_other_settings(responder: Responder, near: Port) -> None:
+    """Other limits, a list of sources, and back: a probe under way counts on."""
+    ours = responder()
+    changes: list[dict[str, Any]] = [{"rate_limit": 5000}, {"allow": [MAC_A]}, {"tap": "all"}, {}]
+    for count in range(1, 6):
+        (reply,) = near.answers(request(pdu=Pdu(seq=count)))
+        assert (parse(reply).pdu.responder_seq, parse(reply).pdu.window) == (count, (1 << count) - 1)
+        if changes:
+            assert ours.reload(table(**changes.pop())).returncode == 0
+    assert ours.listener()["received"] == 2
+
+
+def test_queued_frames_are_served_before_the_buffers_change(
+    two_hosts: tuple[Host, Host], responder: Responder, near: Port
+) -> None:
+    """Another MTU means another socket: what waits in the old one is answered first."""
+    ours = responder(rate_limit=0, peer_rate_limit=0)
+    for mtu in ("9000", "2000", "1500"):
+        before = ours.listener()["replied"]
+        with stopped(ours):
+            near.send(*[request(pdu=Pdu(seq=seq)) for seq in range(500)])
+            two_hosts[1].ip("link", "set", "eth1", "mtu", mtu)
+        wait_for(lambda mtu=mtu: ours.listener()["mtu"] == int(mtu), "the new MTU")  # type: ignore[misc]
+        assert ours.listener()["replied"] == before + 500

@@ -16,7 +16,20 @@ from tests import tshark
 from tests.lab import MAC_A, MAC_B, Daemon, Host, StartDaemon, wait_for
 from tests.netns.client import Probing
 from tests.netns.conftest import ENGINES, Responder, table
-from tests.netns.frames import BROADCAST, DOT1AD, PAE, PAE_GROUP, REPLY, ZERO, Pdu, Tag, eapol, header, request
+from tests.netns.frames import (
+    BROADCAST,
+    DOT1AD,
+    PAE,
+    PAE_GROUP,
+    REPLY,
+    ZERO,
+    Pdu,
+    Tag,
+    eapol,
+    header,
+    parse,
+    request,
+)
 from tests.netns.port import Port
 
 OTHER = "02:00:00:00:00:99"
@@ -89,6 +102,31 @@ def test_every_frame_is_told(responder: Responder, near: Port) -> None:
     assert counters["received"] == len(FRAMES) + 1
     assert counters["replied"] == len(CASES["replied"]) + 1
     assert counters["dropped"] == {name: len(frames) for name, frames in CASES.items() if name != "replied"}
+
+
+def test_watching_changes_nothing(responder: Responder, near: Port) -> None:
+    """A trace that begins and ends amid a session: its count, its window and its peer's limit go on."""
+    server = responder(peer_rate_limit=1)
+
+    def ask(first: int) -> list[tuple[int, int]]:
+        pdus = [
+            parse(reply).pdu
+            for reply in near.answers(*(request(pdu=Pdu(seq=n)) for n in range(first, first + 10)))
+        ]
+        return [(pdu.responder_seq, pdu.window) for pdu in pdus]
+
+    replies = ask(1)
+    for first in (11, 31):
+        with tracing(server) as trace:
+            replies += ask(first)
+            assert len(trace.end()[0]) == 11
+        replies += ask(first + 10)
+    assert replies == [(count, (1 << count) - 1) for count in range(1, 51)]
+    with tracing(server):
+        assert len(near.answers(*(request(src=OTHER, pdu=Pdu(seq=n)) for n in range(100)))) == 65
+    assert near.answers(request(src=OTHER, pdu=Pdu(seq=100))) == []
+    (peer,) = [one for one in server.objects("peers")[0]["peers"] if one["mac"] == OTHER]
+    assert (peer["received"], peer["replied"]) == (101, 65)
 
 
 def test_a_frame_s_fields(responder: Responder, near: Port) -> None:
