@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import mul
+from itertools import islice
+from operator import mul, sub
 
 from rawechod.probe.histogram import Histogram
 
 MOST_NEW = 256
-"""Round-trip times that are kept until they are taken in together."""
+"""Round-trip times that are kept until they are counted together."""
+MOST_APART = 65_536
+"""Requests whose neighbour is missing that are remembered: its reply may yet come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,48 +89,85 @@ class Moments:
         return MomentValues(self._min, round(mean, 1), self._max, round(math.sqrt(variance), 1))
 
 
+class _Differences:
+    """Differences between the values of consecutive numbers, in whatever order these come."""
+
+    def __init__(self) -> None:
+        self.moments = Moments()
+        self._firsts: dict[int, int] = {}
+        """The values with which runs of numbers begin, as long as those before them are missing."""
+        self._lasts: dict[int, int] = {}
+        """Those with which they end."""
+
+    def extend(self, values: list[tuple[int, int]]) -> None:
+        """Add numbers, each of which comes once, and their values."""
+        values.sort()
+        start = 0
+        if values[-1][0] - values[0][0] >= len(values):
+            for at in range(1, len(values)):
+                if values[at][0] != values[at - 1][0] + 1:
+                    self._join(values[start:at])
+                    start = at
+        self._join(values[start:])
+        for ends in (self._firsts, self._lasts):
+            if len(ends) > 2 * MOST_APART:
+                for number in list(islice(ends, MOST_APART)):
+                    del ends[number]
+
+    def _join(self, run: list[tuple[int, int]]) -> None:
+        values = [value for _, value in run]
+        (first, _), (last, _) = run[0], run[-1]
+        before, after = self._lasts.pop(first - 1, None), self._firsts.pop(last + 1, None)
+        if before is None:
+            self._firsts[first] = values[0]
+        else:
+            values.insert(0, before)
+        if after is None:
+            self._lasts[last] = values[-1]
+        else:
+            values.append(after)
+        self.moments.extend(list(map(sub, values[1:], values)))
+
+
 class RttStatistics:
     """Round-trip times, and the differences of consecutive ones."""
 
     def __init__(self) -> None:
         self._moments = Moments()
         self._histogram = Histogram()
-        self._ipdv = Moments()
-        self._last: tuple[int, int] = (0, 0)
+        self._ipdv = _Differences()
         self._new: list[tuple[int, int]] = []
         """Not yet in the figures: many at a time cost less."""
 
     def record(self, number: int, rtt: int) -> None:
-        """Take in the round-trip time of the request with this number (1, 2, 3, ...), nanoseconds."""
+        """Record the round-trip time of the request with this number (1, 2, 3, ...), nanoseconds; once each."""
         self._new.append((number, rtt))
         if len(self._new) >= MOST_NEW:
-            self._take_in()
+            self._count()
 
-    def _take_in(self) -> None:
+    def _count(self) -> None:
         new, self._new = self._new, []
         if not new:
             return
         rtts = [rtt for _, rtt in new]
         self._moments.extend(rtts)
         self._histogram.extend(rtts)
-        pairs = zip([self._last, *new], new, strict=False)
-        self._ipdv.extend([rtt - old for (before, old), (number, rtt) in pairs if before and number == before + 1])
-        self._last = new[-1]
+        self._ipdv.extend(new)
 
     def rtt(self) -> RttValues | None:
         """Figures of the round-trip times, None where nothing came back."""
-        self._take_in()
+        self._count()
         values = self._moments.values()
         if not values:
             return None
         low, high = values.min, values.max
         p50, p90, p99, p999, p9999 = (
-            min(max(self._histogram.percentile(p), low), high) for p in (50.0, 90.0, 99.0, 99.9, 99.99)
+            min(max(value, low), high) for value in self._histogram.percentiles(50.0, 90.0, 99.0, 99.9, 99.99)
         )
         return RttValues(low, values.mean, high, values.stddev, p50, p90, p99, p999, p9999)
 
     def pdv(self) -> PdvValues | None:
-        """How far the round-trip times are above the smallest."""
+        """How far the round-trip times are above the smallest, to 1 % of themselves or 1 us."""
         rtt = self.rtt()
         if not rtt:
             return None
@@ -136,6 +176,6 @@ class RttStatistics:
         return PdvValues(mean, rtt.p50 - low, rtt.p90 - low, rtt.p99 - low, rtt.p999 - low, rtt.max - low)
 
     def ipdv(self) -> MomentValues | None:
-        """Signed differences of the round-trip times of consecutive requests (after RFC 3393)."""
-        self._take_in()
-        return self._ipdv.values()
+        """Signed differences of the round-trip times of consecutive requests (after RFC 3393 and 5481)."""
+        self._count()
+        return self._ipdv.moments.values()

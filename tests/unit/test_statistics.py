@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import random
 import statistics
+from collections.abc import Iterator, Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rawechod.probe.histogram import Histogram
-from rawechod.probe.statistics import Moments, RttStatistics
+from rawechod.probe.histogram import MOST_BUCKETS, MOST_ON_GRID, Histogram
+from rawechod.probe.statistics import MOST_APART, Moments, RttStatistics
 
 times = st.integers(0, 10**11)
 many_times = st.lists(times, min_size=1, max_size=200)
@@ -20,6 +22,12 @@ PERCENTS = (50.0, 90.0, 99.0, 99.9, 99.99)
 def nearest_rank(values: list[int], hundredths: int) -> int:
     """The smallest value that so many hundredths of a percent do not exceed, in whole numbers throughout."""
     return sorted(values)[max(-(-hundredths * len(values) // 10_000), 1) - 1]
+
+
+def batches(values: Sequence[int]) -> Iterator[Sequence[int]]:
+    """A few at a time, as replies come."""
+    for start in range(0, len(values), 256):
+        yield values[start : start + 256]
 
 
 def close(found: int, exact: int) -> bool:
@@ -89,21 +97,6 @@ def test_small_values_are_exact(value: int) -> None:
     assert histogram.percentile(50) == value
 
 
-@given(st.lists(times, max_size=100), st.lists(times, max_size=100))
-def test_merged_histograms(left: list[int], right: list[int]) -> None:
-    """Two merged are one that has seen all."""
-    merged, other, whole = Histogram(), Histogram(), Histogram()
-    for value in left:
-        merged.record(value)
-    for value in right:
-        other.record(value)
-    for value in left + right:
-        whole.record(value)
-    merged.merge(other)
-    assert merged.total == whole.total
-    assert [merged.percentile(p) for p in PERCENTS] == [whole.percentile(p) for p in PERCENTS]
-
-
 def test_negative_counts_as_zero_and_empty_is_zero() -> None:
     """The histogram's edges."""
     histogram = Histogram()
@@ -117,7 +110,34 @@ def test_memory_depends_on_the_spread() -> None:
     histogram = Histogram()
     for number in range(100_000):
         histogram.record(10_000 + number % 10_000)
-    assert len(histogram._buckets) <= 2 * 64
+    assert len(histogram.buckets()) <= 2 * 64
+
+
+@pytest.mark.parametrize("step", [1, -1], ids=["rising", "falling"])
+def test_memory_does_not_depend_on_the_order(step: int) -> None:
+    """Nor does a minimum that falls with every value leave a bucket each."""
+    histogram = Histogram()
+    for values in batches(range(50_000, 10**10 + 1, 50_000)[::step]):
+        histogram.extend(values)
+    assert histogram.total == 200_000
+    assert len(histogram.buckets()) <= MOST_BUCKETS + MOST_ON_GRID
+
+
+offsets = st.integers(0, 2_000_000) | st.integers(0, 3_000) | times
+
+
+@given(st.integers(0, 10**9), st.lists(st.lists(offsets, min_size=1, max_size=20), min_size=1, max_size=20))
+def test_percentiles_above_the_minimum(base: int, batches: list[list[int]]) -> None:
+    """Of the values less their minimum, whenever it came: to 1 % or 1 us; of the values: to 1 %."""
+    histogram = Histogram()
+    values: list[int] = []
+    for batch in batches:
+        histogram.extend([base + offset for offset in batch])
+        values += [base + offset for offset in batch]
+    low = min(values)
+    for percent, found in zip(PERCENTS, histogram.percentiles(*PERCENTS), strict=True):
+        exact = nearest_rank(values, round(percent * 100))
+        assert abs(found - exact) <= min(max((exact - low) / 100, 1000), max(exact / 100, 1))
 
 
 def recorded(*answers: tuple[int, int]) -> RttStatistics:
@@ -186,3 +206,50 @@ def test_ipdv_skips_gaps() -> None:
     assert found is not None
     assert (found.min, found.mean, found.max) == (-10, 10.0, 30)
     assert recorded((1, 100), (3, 200), (5, 300)).ipdv() is None
+
+
+@given(st.data(), many_times)
+def test_ipdv_does_not_depend_on_the_order_of_the_replies(data: st.DataObject, values: list[int]) -> None:
+    """RFC 5481: consecutive requests are compared, whichever reply came first, and whenever we look."""
+    numbered = list(enumerate(values, 1))
+    lost = data.draw(st.sets(st.integers(1, len(values))))
+    found = RttStatistics()
+    for number, value in data.draw(st.permutations(numbered)):
+        if number not in lost:
+            found.record(number, value)
+        if data.draw(st.booleans()):
+            found.ipdv()
+    expected = [
+        later - earlier
+        for (number, earlier), (_, later) in itertools.pairwise(numbered)
+        if not lost & {number, number + 1}
+    ]
+    ipdv = found.ipdv()
+    assert (ipdv is None) is (not expected)
+    if ipdv:
+        assert (ipdv.min, ipdv.max) == (min(expected), max(expected))
+        assert ipdv.mean == pytest.approx(statistics.fmean(expected), rel=1e-6, abs=0.1)
+
+
+def test_ipdv_has_what_an_overtaken_reply_changes() -> None:
+    """A path of 40 ms delays some frames by 5 ms, and others overtake them: those changes are the largest."""
+    chance = random.Random(3)
+    values = [
+        40_000_000 + (5_000_000 if chance.random() < 0.1 else chance.randrange(100_000)) for _ in range(2000)
+    ]
+    arrivals = sorted(enumerate(values, 1), key=lambda answer: answer[0] * 1_000_000 + answer[1])
+    found = recorded(*arrivals).ipdv()
+    exact = [later - earlier for earlier, later in itertools.pairwise(values)]
+    assert found is not None
+    assert (found.min, found.max) == (min(exact), max(exact))
+    assert found.stddev == pytest.approx(statistics.pstdev(exact), abs=0.1)
+
+
+def test_ipdv_forgets_neighbours_that_never_come() -> None:
+    """The memory is bounded: every second request is lost."""
+    found = RttStatistics()
+    for number in range(1, 6 * MOST_APART, 2):
+        found.record(number, 1000)
+    assert found.ipdv() is None
+    assert len(found._ipdv._firsts) <= 2 * MOST_APART
+    assert len(found._ipdv._lasts) <= 2 * MOST_APART
