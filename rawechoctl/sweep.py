@@ -11,7 +11,7 @@ from rawechoctl.client import Client
 from rawechoctl.exits import UsageError
 from rawechoctl.output import Output
 from rawechoctl.render import milliseconds
-from rawechoctl.search import largest
+from rawechoctl.search import Found, search
 from rawechod.control.varlink import Parameters as Body
 
 COUNT, SURE = 3, 10
@@ -57,6 +57,8 @@ def run(client: Client, arguments: Namespace, targets: list[str], parameters: Bo
         try:
             return sweep.run(first, last)
         except Interrupted:
+            if not out.as_json:
+                out.line("\ninterrupted: the largest size that passes was not found")
             return exits.NO_REPLY
 
 
@@ -98,14 +100,14 @@ class _Sweep:
 
     def run(self, first: int, last: int) -> int:
         """Find the size, and tell."""
-        found = None
+        found = Found(None, [])
         clipped = last
         if self._passes(first, True):
             clipped = min(last, self._start["largest"])
             self._tell_clipped(last)
-            found = largest(first, clipped, self._passes)
+            found = search(first, clipped, self._passes)
         self._tell(first, clipped, found)
-        return exits.NO_REPLY if found is None else exits.DONE
+        return exits.NO_REPLY if found.largest is None else exits.DONE
 
     def _passes(self, size: int, sure: bool) -> bool:
         if size in self._passed:
@@ -156,13 +158,18 @@ class _Sweep:
                 f"{name} takes at most {most} octets (MTU {most - HEADER} and the header): no more is tried"
             )
 
-    def _tell(self, first: int, last: int, found: int | None) -> None:
+    def _tell(self, first: int, last: int, found: Found) -> None:
+        most = found.largest
         if self._out.as_json:
             names = ("interface", "ethertype", "target")
             about = {name: self._start[name] for name in names} | {"target": self._parameters["target"]}
-            self._out.object({"event": "sweep", **about, "first": first, "last": last, "largest": found})
-        elif found is None:
+            result = {"first": first, "last": last, "largest": most, "holes": found.holes}
+            self._out.object({"event": "sweep", **about, **result})
+        elif most is None:
             self._out.line(f"\nnot even {first} octets pass")
         else:
-            above = f"{found + 1} do not" if found < last else "as many as were tried"
-            self._out.line(f"\n{found} octets pass (a payload of {found - HEADER}), {above}")
+            above = f"{most + 1} do not" if most < last else "as many as were tried"
+            self._out.line(f"\n{most} octets pass (a payload of {most - HEADER}), {above}")
+            for low, high in found.holes:
+                sizes = f"{low} octets do" if low == high else f"{low} to {high} octets do"
+                self._out.line(f"but {sizes} not pass, as far as was tried")

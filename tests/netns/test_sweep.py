@@ -70,6 +70,20 @@ def test_a_lossy_cable_does_not_mislead(root: None, daemon: StartDaemon) -> None
     assert events[-1]["largest"] == 1014
 
 
+def test_a_hole_below_the_largest_size_is_mentioned(root: None, daemon: StartDaemon) -> None:
+    """The largest size passes, and so does the smallest: that says nothing of those between them."""
+    with wire(there=lambda _, frame: [] if 700 <= len(frame) <= 800 else [frame]) as cable:
+        daemon(cable.b, table())
+        prober = daemon(cable.a, table())
+        outcome = sweep(prober, "60..1514", MAC_B)
+        result = prober.ctl("probe", MAC_B, "--sweep", "60..1514")
+    assert (outcome["largest"], outcome["holes"]) == (1514, [[700, 800]])
+    assert result.stdout.endswith(
+        "1514 octets pass (a payload of 1500), as many as were tried\n"
+        "but 700 to 800 octets do not pass, as far as was tried\n"
+    )
+
+
 def test_more_than_the_interface_takes_is_said(
     two_hosts: tuple[Host, Host], responder: Responder, daemon: StartDaemon
 ) -> None:
@@ -112,5 +126,6 @@ def test_ctrl_c_ends_it(two_hosts: tuple[Host, Host], daemon: StartDaemon) -> No
     assert process.stdout
     assert process.stdout.readline().startswith("SWEEP")
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=20)
     assert process.returncode == 1
+    assert output.endswith("interrupted: the largest size that passes was not found\n")
