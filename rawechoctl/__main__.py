@@ -42,6 +42,8 @@ def run() -> int:
         return _failed(str(error), exits.USAGE)
     except UnreachableError as error:
         return _failed(str(error), exits.UNREACHABLE)
+    except exits.CutOffError as error:
+        return _failed(str(error), exits.DAEMON_ERROR)
     except CallError as error:
         return _failed(_sentence(error), exits.of_error(error.name))
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
@@ -74,7 +76,8 @@ def _sentence(error: CallError) -> str:
     """What the daemon's error says, for a person."""
     parameters = error.parameters
     if "macs" in parameters:
-        return "several responders answer, name one as the target:\n  " + "\n  ".join(parameters["macs"])
+        more = "\n  and more" if parameters.get("more") else ""
+        return "several responders answer, name one as the target:\n  " + "\n  ".join(parameters["macs"]) + more
     if "problems" in parameters:
         return "old configuration kept:\n  " + "\n  ".join(parameters["problems"])
     reason = parameters.get("reason")

@@ -58,6 +58,15 @@ class Client:
             except OSError:
                 pass  # The daemon is gone; reading says so.
 
+    def hang_up(self) -> None:
+        """Wait for nothing more: a stream ends with UnreachableError."""
+        self._finishing = True
+        if self._socket:
+            try:
+                self._socket.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # The daemon is gone; reading says so.
+
     def _exchange(
         self, method: str, parameters: Parameters, more: bool, tick: float | None = None
     ) -> Iterator[Parameters]:

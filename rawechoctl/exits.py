@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rawechod.control.varlink import Parameters
+
 DONE = 0
 NO_REPLY = 1
 USAGE = 2
@@ -10,12 +12,15 @@ REFUSED = 4
 DAEMON_ERROR = 5
 
 MEANINGS = {
-    DONE: "done; for probe: at least one reply came, of every target where there are several",
-    NO_REPLY: "no reply: to the probe, of one of several targets, to discover; nothing passes a sweep or survey",
+    DONE: "done; for probe: at least one reply came, from every target where there are several",
+    NO_REPLY: (
+        "no reply: to the probe, from one of several targets, to discover; fewer replies than --count within "
+        "--deadline; nothing passes a sweep or survey"
+    ),
     USAGE: "wrong usage; a bad argument, or none where there are several; output that can't be written",
     UNREACHABLE: "the daemon is not reachable",
     REFUSED: "the daemon refused: no permission",
-    DAEMON_ERROR: "the daemon reported an error",
+    DAEMON_ERROR: "the daemon reported an error, or ended in the middle of a probe",
 }
 
 _BY_ERROR = {
@@ -30,6 +35,17 @@ _BY_ERROR = {
 
 class UsageError(Exception):
     """Options that do not go together; `str()` is the sentence."""
+
+
+class CutOffError(Exception):
+    """The daemon went away in the middle of a probe; `str()` is the sentence."""
+
+
+def of_summary(summary: Parameters, enough: int | None) -> int:
+    """The exit status for a probe's end. As ping's: with a count and a deadline, fewer replies are a failure."""
+    if summary["ended"] == "daemon":
+        return DAEMON_ERROR
+    return NO_REPLY if summary["received"] < (enough or 1) else DONE
 
 
 def of_error(name: str) -> int:

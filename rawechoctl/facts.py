@@ -10,7 +10,8 @@ import time
 from html import escape
 from importlib.metadata import version
 
-from rawechoctl.render import brief, percent
+from rawechoctl.render import brief, losses, pace, percent
+from rawechoctl.text import listed_outages
 from rawechod.control.varlink import Parameters as Body
 
 Rows = list[tuple[str, str]]
@@ -26,27 +27,56 @@ STAMPS = {
 PERCENTILES = {"p50": "p50 (median)", "p90": "p90", "p99": "p99", "p999": "p99.9", "p9999": "p99.99"}
 
 
+def is_good(summary: Body) -> bool:
+    """Whether the run is complete and nothing was lost, as far as anything is known."""
+    return bool(summary["received"]) and not (
+        summary["lost"] or summary["outstanding"] or summary["ended"] in ENDINGS
+    )
+
+
 def verdict(summary: Body) -> str:
     """The run in a sentence or two."""
-    sent, lost, rtt = summary["sent"], summary["lost"], summary["rtt_ns"]
-    if not summary["received"]:
-        return f"Nobody answered: {lost:,} of {sent:,} requests were lost."
-    ways = [f"{summary[key]:,} {way}" for key, way in WAYS.items() if summary[key]]
-    ways_told = f" ({', '.join(ways)})" if ways else ""
-    told = f"{lost:,} of {sent:,} requests were lost{ways_told}." if lost else f"No request of {sent:,} was lost."
-    if summary["received"] < FEW:
-        return f"{told} The round-trip times were {brief(rtt['min'])} to {brief(rtt['max'])}."
-    return f"{told} Half of the replies came within {brief(rtt['p50'])}, 99% within {brief(rtt['p99'])}."
+    lost, received, rtt = summary["lost"], summary["received"], summary["rtt_ns"]
+    first = [f"{ENDINGS[summary['ended']]}."] if summary["ended"] in ENDINGS else []
+    if not received:
+        first.append(f"Nobody answered. {_unknown(summary)}" if not lost else f"Nobody answered: {_lost(summary)}")
+        return " ".join(first)
+    told = _lost(summary)
+    if summary["outstanding"]:
+        told += f" {_unknown(summary)}"
+    first.append(told)
+    if not rtt:
+        return " ".join(first)
+    if received < FEW:
+        return " ".join([*first, f"The round-trip times were {brief(rtt['min'])} to {brief(rtt['max'])}."])
+    return " ".join(
+        [*first, f"Half of the replies took at most {brief(rtt['p50'])}, 99% at most {brief(rtt['p99'])}."]
+    )
 
 
-WAYS = {"lost_forward": "on the way there", "lost_backward": "on the way back"}
+def _lost(summary: Body) -> str:
+    """Of the requests whose fate is known."""
+    lost, known = summary["lost"], summary["lost"] + summary["received"]
+    if not lost:
+        return f"No request of {known:,} was lost." if known > 1 else "The request was answered."
+    was = "was" if lost == 1 else "were"
+    ways = f" ({', '.join(losses(summary))})" if lost > summary["lost_undetermined"] else ""
+    return f"{lost:,} of {known:,} requests {was} lost{ways}."
+
+
+def _unknown(summary: Body) -> str:
+    count = summary["outstanding"]
+    return f"What became of {count:,} request{'s' if count != 1 else ''} is not known."
+
+
+ENDINGS = {"daemon": "The daemon was stopped and ended the run", "cut_off": "The run was cut off"}
 
 
 def tiles(summary: Body) -> str:
     """The four figures that one looks for first."""
-    rtt = summary["rtt_ns"]
+    rtt, ratio = summary["rtt_ns"], summary["loss_ratio"]
     times = {name: brief(rtt[key]) if rtt else "\N{EN DASH}" for key, name in TIMES.items()}
-    shown = {"lost": percent(summary["loss_ratio"])} | times
+    shown = {"lost": "\N{EN DASH}" if ratio is None else percent(ratio)} | times
     return "".join(f"<div><b>{escape(value)}</b>{escape(name)}</div>" for name, value in shown.items())
 
 
@@ -68,25 +98,30 @@ def percentiles(summary: Body) -> Rows:
         rows.append(("inside the responder, not in the above", f"mean {brief(residence['mean'])}"))
     for key, way in ONE_WAY.items():
         if summary.get(key):
-            rows.append(
-                (f"one way {way}, as wrong as the clocks are apart", f"mean {_signed(summary[key]['mean'])}")
-            )
+            rows.append((f"one way {way}, off by what the clocks differ", f"mean {_signed(summary[key]['mean'])}"))
     return rows
 
 
 def counts(summary: Body) -> Rows:
     """What became of the requests; of the rare things those that happened."""
     rows = [(name, f"{summary[name]:,}") for name in ("sent", "received", "lost")]
-    rows += [(f"lost {way}", f"{summary[key]:,}") for key, way in WAYS.items() if summary.get(key)]
-    rare = ("outstanding", "late", "duplicates", "reordered", "corrupted", "strangers")
-    rows += [(RARE.get(name, name), f"{summary[name]:,}") for name in rare if summary[name]]
-    if summary.get("longest_loss_run", 0) > 1:
-        outage = f"{summary['longest_loss_run']:,} requests, about {brief(summary['outage_s'] * 1e9)}"
-        rows.append(("most lost in a row", outage))
-    return rows + [(f"not sent: {name}", f"{count:,}") for name, count in summary["send_errors"].items()]
+    ways = (way.split(" ", 1) for way in losses(summary))
+    rows += [(f"\N{EN DASH} {words}", count) for count, words in ways]
+    rare = ("outstanding", "duplicates", "reordered", "corrupted", "strangers")
+    return rows + [(RARE.get(name, name), f"{summary[name]:,}") for name in rare if summary[name]]
 
 
-RARE = {"outstanding": "not yet answered at the end", "strangers": "answers from others than the target"}
+RARE = {"outstanding": "not known", "strangers": "replies from other MACs"}
+
+
+def outages(summary: Body, most: int | None) -> str:
+    """The longest ones, by the clock."""
+    lines = listed_outages(summary, most)
+    if not lines:
+        return ""
+    heading, *rest = (escape(line.strip()) for line in lines)
+    items = "".join(f"<li>{line}" for line in rest)
+    return f"<p>{heading[0].upper()}{heading[1:]}</p>" + (f"<ul>{items}</ul>" if items else "")
 
 
 def responders(summary: Body) -> str:
@@ -114,7 +149,10 @@ def about(start: Body, summary: Body, began: float, daemon: str) -> Rows:
         ("interface", summary["interface"]),
         ("EtherType", summary["ethertype"]),
         ("size", f"{summary['size']:,} octets on the wire, without FCS and VLAN tag"),
+        ("tag", "none" if summary["vlan"] is None else f"VLAN {summary['vlan']}, priority {summary['pcp']}"),
+        ("payload", "the tutorial's" if summary["hello"] else f"pattern {summary['pattern']}"),
         ("requests", f"{_asked(start)}, each given up after {brief(start['timeout_ns'])}"),
+        *([("pace", pace(summary))] if pace(summary) else []),
         ("began", _moment(began)),
         ("ended", _moment(time.time())),
         ("lasted", brief(summary["duration_s"] * 1e9)),
@@ -127,7 +165,8 @@ def about(start: Body, summary: Body, began: float, daemon: str) -> Rows:
 
 def _asked(start: Body) -> str:
     many = f"{start['count']:,}" if start["count"] else "until stopped"
-    return f"{many}, one every {brief(start['interval_ns'])}" if start["interval_ns"] else many
+    every = f"one every {brief(start['interval_ns'])}" if start["interval_ns"] else "as fast as replies come"
+    return f"{many}, {every}"
 
 
 def _moment(seconds: float) -> str:

@@ -95,7 +95,8 @@ def histogram(values: Histogram, summary: Body) -> str:
 def losses(collected: Collected, summary: Body) -> str:
     """Which requests were lost, as far as that was told."""
     if not summary["lost"]:
-        return "<p>No request was lost.</p>"
+        all_known = summary["received"] and not summary["outstanding"]
+        return "<p>No request was lost.</p>" if all_known else ""
     untold = summary["lost"] - collected.lost
     if not collected.lost:
         return f"<p>The numbers of the {untold:,} lost requests were not told.</p>"

@@ -29,14 +29,15 @@ OTHER_LINES = 9
 class Live:
     """Draws anew in place; at the end the view gives way to the summary, as lines."""
 
-    def __init__(self, after: text.Text) -> None:
+    def __init__(self, after: text.Text, tally: Tally) -> None:
+        """`tally` counts what comes, before it comes here; `after` shows the summary."""
         self._after = after
         draw_plainly()
         self._console = Console(highlight=False)
         self._screen = Screen(console=self._console, auto_refresh=False, transient=True)
         self._blocks = history.BLOCKS if self._console.encoding.startswith("utf") else history.ASCII_BLOCKS
         self._history = history.History(SLOT)
-        self._tally = Tally()
+        self._tally = tally
         self._began = self._drawn = 0.0
         self._start: Body = {}
         self._last: int | None = None
@@ -58,7 +59,6 @@ class Live:
         self._screen.stop()
 
     def _note(self, event: str, body: Body, now: float) -> None:
-        self._tally.take(event, body)
         if event == "start":
             self._start, self._began = body, now
             self._screen.start()
@@ -107,8 +107,11 @@ class Live:
     def _counts(self) -> Words:
         tally = self._tally
         settled = tally.answered + tally.lost
-        loss = f"{tally.lost} lost ({percent(tally.lost / settled if settled else 0)})"
-        line = _line(f"{tally.answered} answered, ").append(loss, "bold red" if tally.lost else "green")
+        line = _line(f"{tally.answered} answered, ")
+        if not settled:
+            return line.append("loss not known yet")
+        loss = f"{tally.lost} lost ({percent(tally.lost / settled)})"
+        line.append(loss, "bold red" if tally.lost else "green")
         for name, count in tally.rare.items():
             line.append(f", {count} {name}", "yellow")
         return line

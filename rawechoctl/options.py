@@ -16,11 +16,11 @@ def _probe(command: argparse.ArgumentParser) -> None:
     add("-I", "--interface", metavar="NAME", help="where to probe from")
     add("-s", "--size", type=_whole, metavar="N", help="octets on the wire without FCS and VLAN tag")
     add("--sweep", metavar="A..B", help="find the largest size that passes, such as 60..9000")
-    add("-W", "--timeout", metavar="TIME", help="after that a reply is late and its request lost")
-    add("-w", "--deadline", metavar="TIME", help="end the probe after this time")
+    add("-W", "--timeout", metavar="TIME", help="a reply that takes longer is late, and its request lost")
+    add("-w", "--deadline", metavar="TIME", help="stop sending after this time")
     add("--duration", metavar="TIME", help="probe for this time, however many requests that takes")
     add("-f", "--flood", action="store_true", help="as fast as answers come, 64 requests ahead; needs a target")
-    add("--one-way", action="store_true", help="one-way delays too, as wrong as the two clocks are apart")
+    add("--one-way", action="store_true", help="one-way delays too; they are off by what the two clocks differ")
     add("--hardware-timestamps", action="store_true", help="time by the NIC's own stamps, where it has them")
     add("--until-reply", action="store_true", help="end with the first reply")
     add("--vlan", metavar="VID", help="with a VLAN tag; OUTER.INNER for two")
@@ -33,8 +33,9 @@ def _probe(command: argparse.ArgumentParser) -> None:
 
 def _probe_views(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
-    add("-q", "--quiet", action="store_true", help="show the summary alone, and what --report-every tells")
-    add("--report-every", metavar="TIME", help="tell this often how it went since the last time")
+    add("--outages", type=_whole, metavar="N", help="list the N longest outages in the summary; default: 3")
+    add("-q", "--quiet", action="store_true", help="show the summary only, and the lines of --report-every")
+    add("--report-every", metavar="TIME", help="show a line of interim results this often")
     add("--live", action="store_true", help="on a terminal: a chart, percentiles and loss as they come")
     add("--csv", metavar="FILE", help="write a row for each reply and each loss; - is the standard output")
     add("--report", metavar="FILE", help="write a page about the run: HTML in one file")

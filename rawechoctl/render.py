@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from rawechod.control.varlink import Parameters
 
+PACE_TOLERANCE = 0.05
+"""A pace that is off by more is mentioned."""
+USUAL_PATTERN = "counting"
 STEPS = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 
 
@@ -32,12 +35,61 @@ def drops(listener: Parameters) -> str:
     return ", ".join(counts) + (f" ({', '.join(errors)})" if errors else "")
 
 
-def percent(ratio: float | None) -> str:
+def percent(ratio: float) -> str:
     """A loss ratio as ping shows it: no digits that say nothing; all is lost only where all is."""
-    if ratio is None:
-        return "not known what was"
     shown = f"{ratio * 100:.4g}%"
     return "99.99%" if shown == "100%" and ratio < 1 else shown
+
+
+def loss(summary: Parameters) -> str:
+    """`0.5% lost`; of what is known, where that is not all; never 0% where nothing is known."""
+    ratio = summary["loss_ratio"]
+    if ratio is None:
+        return "loss not known"
+    known = f" of the other {summary['received'] + summary['lost']}" if summary["outstanding"] else ""
+    return f"{percent(ratio)}{known} lost"
+
+
+def losses(summary: Parameters) -> list[str]:
+    """How many requests were lost in which way, those ways that occurred: `7 on the way there`, `2 late`."""
+    back = "on the way back"
+    if _may_be_limited(summary):
+        back += " or held back by the responder's rate limit"
+    refused = summary["send_errors"]
+    counts = [
+        (summary["lost_forward"], "on the way there"),
+        (summary["lost_backward"], back),
+        (summary["lost_responder"], "dropped by the responder's host"),
+        (summary["lost_here"] - sum(refused.values()), "dropped by this host"),
+        *((count, f"not sent ({name})") for name, count in refused.items()),
+        (summary["late"], "late"),
+        (summary["lost_undetermined"], "not known where"),
+    ]
+    return [f"{count:,} {words}" for count, words in counts if count > 0]
+
+
+def _may_be_limited(summary: Parameters) -> bool:
+    """Whether the responder may have left requests unanswered: no limit is below one request a second."""
+    interval = summary["achieved_interval_ns"]
+    return interval is not None and interval < 1e9 and not summary["hello"]
+
+
+def pace(summary: Parameters) -> str:
+    """What was sent, and what was asked for, where these differ by more than a few percent; else nothing."""
+    asked, achieved = summary["interval_ns"], summary["achieved_interval_ns"]
+    if not asked or not achieved or abs(achieved - asked) <= asked * PACE_TOLERANCE:
+        return ""
+    return f"one request every {brief(achieved)} on average; every {brief(asked)} was asked for"
+
+
+def sent_as(about: Parameters) -> list[str]:
+    """What was sent that is not usual, of a start or a summary: `VLAN 100 priority 5`, `pattern zero`, `flood`."""
+    parts = []
+    if about["vlan"] is not None:
+        parts.append(f"VLAN {about['vlan']} priority {about['pcp']}")
+    if about["pattern"] not in ("", USUAL_PATTERN):
+        parts.append(f"pattern {about['pattern']}")
+    return parts + [word for word in ("flood", "hello") if about[word]]
 
 
 def brief(nanoseconds: float) -> str:

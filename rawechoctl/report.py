@@ -16,10 +16,11 @@ from rawechod.control.varlink import Parameters as Body
 class Report:
     """Writes the page when the summary comes."""
 
-    def __init__(self, destination: Destination, daemon: str) -> None:
-        """`daemon` is its version. What is there is kept until there is a new page."""
+    def __init__(self, destination: Destination, daemon: str, outages: int | None = None) -> None:
+        """`daemon` is its version; `outages`: how many are listed. What is there is kept until the new page is."""
         self._destination = destination
         self._daemon = daemon
+        self._outages = outages
         self._collected = Collected()
         self._started = 0.0
 
@@ -31,13 +32,13 @@ class Report:
         elif event == "summary":
             about = facts.about(self._collected.start, body, self._started, self._daemon)
             self._destination.begin()
-            self._destination.write(page(self._collected, body, about))
+            self._destination.write(page(self._collected, body, about, self._outages))
 
     def close(self) -> None:
         """The page is written already."""
 
 
-def page(collected: Collected, summary: Body, about: list[tuple[str, str]]) -> str:
+def page(collected: Collected, summary: Body, about: list[tuple[str, str]], outages: int | None) -> str:
     """The whole page."""
     template = Template(resources.files(__package__).joinpath("report.html").read_text(encoding="utf-8"))
     title = f"Probe of {summary['target']} on {summary['interface']}"
@@ -48,12 +49,13 @@ def page(collected: Collected, summary: Body, about: list[tuple[str, str]]) -> s
     }
     return template.substitute(
         title=escape(title),
-        state="bad" if summary["lost"] else "good",
+        state="good" if facts.is_good(summary) else "bad",
         verdict=escape(facts.verdict(summary)),
         tiles=facts.tiles(summary),
         notes="".join(f"<p class=note>{escape(note)}</p>" for note in facts.notes(collected.start, summary)),
         percentiles=facts.table(facts.percentiles(summary)),
         counts=facts.table(facts.counts(summary)),
+        outages=facts.outages(summary, outages),
         responders=facts.responders(summary),
         facts=facts.table(about),
         **parts,

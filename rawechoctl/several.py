@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+import time
 from argparse import Namespace
 
 from rawechoctl import exits, interrupt
 from rawechoctl.calls import Calls, News
-from rawechoctl.client import Client
+from rawechoctl.client import Client, UnreachableError
 from rawechoctl.exits import UsageError
 from rawechoctl.output import Output
+from rawechoctl.tally import Tally
 from rawechoctl.text import Text
 from rawechod.control.varlink import Parameters as Body
 
@@ -32,21 +34,30 @@ class _Lines(Output):
 class _Show:
     """The events of all targets: text a line, or JSON; summaries last."""
 
-    def __init__(self, targets: list[str], quiet: bool, out: Output) -> None:
+    def __init__(self, targets: list[str], arguments: Namespace, out: Output) -> None:
         width = max(map(len, targets))
-        self._views = {target: Text(_Lines(target.ljust(width)), quiet) for target in targets}
+        self._views = {target: Text(_Lines(target.ljust(width)), arguments.quiet) for target in targets}
+        self._tallies = {target: Tally(time.monotonic) for target in targets}
         self._targets = targets
+        self._outages = arguments.outages
         self._out = out
         self.summaries: dict[str, Body] = {}
 
     def take(self, target: str, event: str, body: Body) -> None:
         """One event."""
+        self._tallies[target].take(event, body)
         if event == "summary":
             self.summaries[target] = body
         if self._out.as_json:
             self._out.object({"event": event, "name": target, **body})
         elif event != "summary":
             self._views[target].take(event, body)
+
+    def cut_off(self) -> None:
+        """No more events come: make the summaries that are missing of those that did."""
+        for target, tally in self._tallies.items():
+            if tally.start and target not in self.summaries:
+                self.take(target, "summary", tally.summary())
 
     def close(self) -> None:
         """The summaries, in the order of the targets, and one line about all of them."""
@@ -58,7 +69,7 @@ class _Show:
             summary = self.summaries[target]
             mac = summary["target"]
             name = target if target.lower() == mac else f"{target} ({mac})"
-            Text(self._out, quiet=True).take("summary", summary | {"target": name})
+            Text(self._out, True, self._outages).take("summary", summary | {"target": name})
         rest = f"; no reply from {', '.join(silent)}" if silent else ""
         self._out.line(f"\n{len(answered)} of {len(self._targets)} targets answered{rest}")
 
@@ -67,13 +78,23 @@ def run(client: Client, arguments: Namespace, targets: list[str], parameters: Bo
     """Probe them all; the worst exit status of any, 1 where one did not answer."""
     _check(arguments, targets)
     calls: Calls[str] = Calls(client.path)
-    show = _Show(targets, arguments.quiet, out)
+    show = _Show(targets, arguments, out)
+    enough = arguments.deadline and arguments.count
     worst = exits.DONE
     with interrupt.ending(calls.finish):
-        for news in calls.run("Probe", [(target, parameters | {"target": target}) for target in targets]):
-            worst = max(worst, _take(news, show))
-            if arguments.until_reply and news.parameters.get("event") == "reply":
-                calls.finish(news.key)
+        try:
+            for news in calls.run("Probe", [(target, parameters | {"target": target}) for target in targets]):
+                worst = max(worst, _take(news, show, enough))
+                if arguments.until_reply and news.parameters.get("event") == "reply":
+                    calls.finish(news.key)
+        except (UnreachableError, KeyboardInterrupt) as ending:
+            show.cut_off()
+            if not show.summaries:
+                raise
+            show.close()
+            if isinstance(ending, UnreachableError):
+                raise exits.CutOffError(str(ending)) from ending
+            raise
     show.close()
     return worst
 
@@ -86,7 +107,7 @@ def _check(arguments: Namespace, targets: list[str]) -> None:
             raise UsageError(f"--{option} shows one target, not several")
 
 
-def _take(news: News[str], show: _Show) -> int:
+def _take(news: News[str], show: _Show, enough: int | None) -> int:
     """Show it; the exit status as far as this tells."""
     if news.error:
         reason = news.error.parameters.get("reason") or news.error.name.rpartition(".")[2]
@@ -95,4 +116,4 @@ def _take(news: News[str], show: _Show) -> int:
     event = news.parameters["event"]
     body: Body = next((value for key, value in news.parameters.items() if key != "event" and value), {})
     show.take(news.key, event, body)
-    return exits.DONE if event != "summary" or body["received"] else exits.NO_REPLY
+    return exits.of_summary(body, enough) if event == "summary" else exits.DONE

@@ -5,21 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from rawechoctl import render
 from rawechoctl.output import Output
-from rawechoctl.render import milliseconds, percent
+from rawechoctl.render import milliseconds
 from rawechod.control.varlink import Parameters as Body
+
+USUAL_OUTAGES = 3
 
 
 class Text:
     """An event a line, and the summary; `quiet` leaves the intervals and the summary."""
 
-    def __init__(self, out: Output, quiet: bool) -> None:
+    def __init__(self, out: Output, quiet: bool, outages: int | None = None) -> None:
+        """The summary lists so many outages."""
         self._out = out
-        self._shown = {"interval", "summary"} if quiet else set(SHOW)
+        self._outages = outages
+        self._shown = {"interval"} if quiet else set(SHOW)
 
     def take(self, event: str, body: Body) -> None:
         """Show one event."""
-        if event in self._shown:
+        if event == "summary":
+            _summary(self._out, body, self._outages)
+        elif event in self._shown:
             SHOW[event](self._out, body)
 
     def close(self) -> None:
@@ -36,9 +43,36 @@ def interval(body: Body) -> str:
     return f"{clock} {body['start_s']:.1f}-{body['end_s']:.1f} s: {', '.join(parts)}"
 
 
+def listed_outages(summary: Body, most: int | None) -> list[str]:
+    """The longest outages, a line each in order of time, below a heading; `most` None = as usual."""
+    found = summary["outages"]
+    if most is None:
+        most, found = USUAL_OUTAGES, [one for one in found if one["requests"] > 1]
+    shown = sorted(found, key=lambda one: one["start_ns"] - one["end_ns"])[:most]
+    if not shown:
+        return []
+    lines = [_outage(one) for one in found if one in shown]
+    if len(lines) == 1 == len(found):
+        return [f"outage: {lines[0]}"]
+    some = f"the {len(lines)} longest of {len(found)} outages" if len(lines) < len(found) else "outages"
+    return [f"{some}:", *(f"  {line}" for line in lines)]
+
+
+def _outage(one: Body) -> str:
+    """`14:03:11.250 to 14:03:13.480, 2.23 s, 223 requests`."""
+    length, count = render.brief(one["end_ns"] - one["start_ns"]), one["requests"]
+    words = "1 request" if count == 1 else f"{count:,} requests"
+    return f"{_clock(one['start_ns'])} to {_clock(one['end_ns'])}, {length}, {words}"
+
+
+def _clock(nanoseconds: int) -> str:
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    return f"{time.strftime('%H:%M:%S', time.localtime(seconds))}.{rest // 1_000_000:03}"
+
+
 def _start(out: Output, start: Body) -> None:
-    who = start["target"]
-    out.line(f"PROBE {who} on {start['interface']}, EtherType {start['ethertype']}, {start['size']} octets")
+    about = [f"EtherType {start['ethertype']}", f"{start['size']} octets", *render.sent_as(start)]
+    out.line(f"PROBE {start['target']} on {start['interface']}, {', '.join(about)}")
     if start["note"]:
         out.line(start["note"])
 
@@ -51,7 +85,8 @@ def _reply(out: Output, reply: Body, remark: str = "") -> None:
     remarks = [remark] if remark else []
     remarks += [word for word in ("reordered", "corrupted") if reply[word]]
     tail = f" ({', '.join(remarks)})" if remarks else ""
-    out.line(f"reply from {reply['mac']}: seq={reply['seq']} time={milliseconds(reply['rtt_ns'])} ms{tail}")
+    said = f"{reply['text']} " if reply["text"] is not None else ""
+    out.line(f"reply from {reply['mac']}: {said}seq={reply['seq']} time={milliseconds(reply['rtt_ns'])} ms{tail}")
 
 
 def _lost(out: Output, lost: Body) -> None:
@@ -59,20 +94,28 @@ def _lost(out: Output, lost: Body) -> None:
     out.line(f"{why}: seq={lost['seq']}")
 
 
-def _summary(out: Output, summary: Body) -> None:
+ENDINGS = {
+    "daemon": "the daemon ended the probe: it was stopped",
+    "cut_off": "cut off: this is what was seen until then, and what was under way is not known",
+}
+"""Of runs that are not complete, and not because their caller would have it so."""
+
+
+def _summary(out: Output, summary: Body, outages: int | None) -> None:
     out.line(f"\n--- {summary['target']} on {summary['interface']} ---")
+    if summary["ended"] in ENDINGS:
+        out.line(ENDINGS[summary["ended"]])
     counts = [f"{summary['sent']} sent", f"{summary['received']} received"]
     rare = ("duplicates", "reordered", "corrupted", "late", "strangers", "outstanding")
     counts += [f"{summary[name]} {name}" for name in rare if summary[name]]
-    counts += [f"{percent(summary['loss_ratio'])} lost", f"time {summary['duration_s'] * 1000:.0f} ms"]
+    counts += [render.loss(summary), f"time {summary['duration_s'] * 1000:.0f} ms"]
     out.line(", ".join(counts))
-    for name, count in summary["send_errors"].items():
-        out.line(f"{count} not sent: {name}")
+    if summary["lost"]:
+        out.line(f"{summary['lost']:,} lost: {', '.join(render.losses(summary))}")
     _times(out, summary)
-    if summary["lost_forward"] or summary["lost_backward"]:
-        out.line(f"lost on the way there {summary['lost_forward']}, on the way back {summary['lost_backward']}")
-    if summary["longest_loss_run"] > 1:
-        out.line(f"most lost in a row {summary['longest_loss_run']}, about {summary['outage_s']:g} s")
+    pace = render.pace(summary)
+    for line in ([pace] if pace else []) + listed_outages(summary, outages):
+        out.line(line)
     if len(summary["responders"]) > 1:
         for one in summary["responders"]:
             out.line(f"{one['mac']}: {one['received']} received, {one['duplicates']} duplicates")
@@ -105,5 +148,4 @@ SHOW: dict[str, Callable[[Output, Body], None]] = {
     "late": lambda out, body: _reply(out, body, "late"),
     "lost": _lost,
     "interval": lambda out, body: out.line(interval(body)),
-    "summary": _summary,
 }

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from typing import Protocol
 
 from rawechoctl import exits, interrupt
-from rawechoctl.client import Client
+from rawechoctl.client import Client, UnreachableError
 from rawechoctl.destination import Destination
 from rawechoctl.exits import UsageError
 from rawechoctl.output import Output
+from rawechoctl.render import brief
+from rawechoctl.tally import Tally
 from rawechod.control.varlink import Parameters as Body
 
 TICK = 0.1
 """A live view moves on without an event, seconds."""
+LONG_WAIT = 2_000_000_000
+"""Nanoseconds for which one should know what is waited for."""
 QUIET = frozenset({"interval", "summary"})
 """What `--quiet` leaves."""
 
@@ -91,49 +96,74 @@ def run(client: Client, arguments: Namespace, out: Output) -> int:
 
 
 def _run(client: Client, arguments: Namespace, parameters: Body, out: Output) -> int:
-    summary: Body = {}
+    tally = Tally(time.monotonic)
     with ExitStack() as stack:
         written = [stack.enter_context(closing(view)) for view in _files(client, arguments)]
-        views = [stack.enter_context(closing(_shown(arguments, out))), *written]
-        stack.enter_context(interrupt.ending(client.finish))
-        tick = TICK if arguments.live else None
-        for reply in client.stream("Probe", tick, **parameters):
-            event = reply.pop("event", "")
-            body: Body = next((value for value in reply.values() if value), {})
-            if event == "summary":
-                summary = body
+        views = [stack.enter_context(closing(_shown(arguments, out, tally))), *written]
+        stack.enter_context(interrupt.ending(lambda: _finish(client, tally)))
+        summary: Body = {}
+        try:
+            for event, body in _events(client, arguments, parameters):
+                tally.take(event, body)
+                for view in views:
+                    view.take(event, body)
+                if event == "summary":
+                    summary = body
+        except (UnreachableError, KeyboardInterrupt) as ending:
+            if not tally.start or summary:
+                raise
             for view in views:
-                view.take(event, body)
-            if event == "reply" and arguments.until_reply:
-                client.finish()
+                view.take("summary", tally.summary())
+            if isinstance(ending, UnreachableError):
+                raise exits.CutOffError(str(ending)) from ending
+            raise
     if any(view.failed for view in written):
         return exits.USAGE
-    return exits.DONE if summary.get("received") else exits.NO_REPLY
+    return exits.of_summary(summary, arguments.deadline and arguments.count)
+
+
+def _events(client: Client, arguments: Namespace, parameters: Body) -> Iterator[tuple[str, Body]]:
+    """Names and contents; without a name where nothing came for a TICK."""
+    for reply in client.stream("Probe", TICK if arguments.live else None, **parameters):
+        event = reply.pop("event", "")
+        yield event, next((value for value in reply.values() if value), {})
+        if event == "reply" and arguments.until_reply:
+            client.finish()
+
+
+def _finish(client: Client, tally: Tally) -> None:
+    """The first Ctrl-C."""
+    client.finish()
+    timeout = tally.start.get("timeout_ns", 0)
+    if timeout > LONG_WAIT and sys.stderr.isatty():
+        # We are in a signal handler, which must not meet itself in a buffer.
+        words = f"\nwaiting for the last replies, up to {brief(timeout)}; Ctrl-C again ends the probe now\n"
+        os.write(sys.stderr.fileno(), words.encode())
 
 
 def _check(arguments: Namespace, out: Output) -> None:
     if arguments.csv == "-" and (out.as_json or arguments.live):
         raise UsageError("--csv - has the standard output to itself: not with --json or --live")
     if arguments.report == "-":
-        raise UsageError("--report - is no file: a page does not go to the standard output")
+        raise UsageError("--report needs a file: a page is not written to the standard output")
     files = [os.path.realpath(path) for path in (arguments.csv, arguments.report) if path and path != "-"]
     if len(set(files)) < len(files):
         raise UsageError("--csv and --report can't both write the same file")
 
 
-def _shown(arguments: Namespace, out: Output) -> View:
+def _shown(arguments: Namespace, out: Output, tally: Tally) -> View:
     """What goes to the terminal, or into the pipe."""
     from rawechoctl.text import Text
 
     if out.as_json:
         return Json(out, arguments.quiet)
     if arguments.csv == "-":
-        return Text(Output("off", sys.stderr), quiet=True)
+        return Text(Output("off", sys.stderr), True, arguments.outages)
     if arguments.live and out.on_terminal:
         from rawechoctl.live import Live
 
-        return Live(Text(out, quiet=True))
-    return Text(out, arguments.quiet)
+        return Live(Text(out, True, arguments.outages), tally)
+    return Text(out, arguments.quiet, arguments.outages)
 
 
 def _files(client: Client, arguments: Namespace) -> Iterator[Written]:
@@ -147,7 +177,7 @@ def _files(client: Client, arguments: Namespace) -> Iterator[Written]:
 
         daemon = client.call("GetStatus")["version"]
         destination = Destination(arguments.report)
-        yield Written(destination, Report(destination, daemon))
+        yield Written(destination, Report(destination, daemon, arguments.outages))
 
 
 SENT_AS_THEY_ARE = (

@@ -36,18 +36,40 @@ def test_interrupted_without_a_reply(served: Daemon) -> None:
     assert "1 outstanding" in rest
 
 
-def test_daemon_that_dies_under_a_probe(lone_host: Host, daemon: StartDaemon) -> None:
-    """Killed: unreachable, said in a sentence, exit status 3."""
+@pytest.mark.parametrize("quiet", [(), ("-q",)])
+def test_daemon_that_dies_under_a_probe(
+    lone_host: Host, daemon: StartDaemon, tmp_path: Path, quiet: tuple[str, ...]
+) -> None:
+    """Killed: the summary of what was seen, marked as cut off, in rows and page too; a sentence, exit status 5."""
     ours = daemon(lone_host, "")
-    with ours.ctl_popen("probe", "-c", "0", "-i", "0.02") as client:
-        assert client.stdout is not None
-        while not client.stdout.readline().startswith("reply from"):
-            pass
+    rows, page = tmp_path / "run.csv", tmp_path / "run.html"
+    written = ("--csv", str(rows), "--report", str(page))
+    with ours.ctl_popen("probe", "-c", "0", "-i", "0.02", *written, *quiet) as client:
+        wait_for(lambda: rows.exists() and rows.read_text().count("reply") > 3, "a few rows")
         ours.kill()
-        _, errors = client.communicate(timeout=30)
-    assert client.returncode == 3
+        output, errors = client.communicate(timeout=30)
+    assert client.returncode == 5
     assert errors.startswith("rawechoctl: ")
     assert "Traceback" not in errors
+    assert "cut off: " in output
+    assert "received, 0% lost" in output
+    assert "The run was cut off." in page.read_text()
+    assert rows.read_text().endswith("\n")
+
+
+def test_daemon_that_dies_under_several_probes(lone_host: Host, daemon: StartDaemon) -> None:
+    """A summary for each target."""
+    ours = daemon(lone_host, "")
+    with ours.ctl_popen("probe", SILENT, "00:00:00:00:00:00", "-c", "0", "-i", "0.02") as client:
+        assert client.stdout is not None
+        while "reply from" not in client.stdout.readline():
+            pass
+        ours.kill()
+        output, errors = client.communicate(timeout=30)
+    assert client.returncode == 5
+    assert errors.startswith("rawechoctl: ")
+    assert output.count("cut off: ") == 2
+    assert f"1 of 2 targets answered; no reply from {SILENT}" in output
 
 
 def test_reader_that_goes_away(served: Daemon) -> None:

@@ -123,12 +123,13 @@ def test_top_on_a_narrow_terminal(cable: Cable, show: Show, letters: str) -> Non
 
 
 def test_live_where_the_daemon_dies(two_hosts: object, responder: Responder, show: Show) -> None:
-    """A sentence, exit 3, a clean terminal."""
+    """The summary of what was seen, a sentence, exit 5, a clean terminal."""
     daemon = responder()
     seen = show(daemon, "probe", MAC_A, "-c", "0", "-i", "20ms", "--live")
     seen.wait_for(r"[1-9]\d* lost|no reply yet")
     daemon.kill()
-    assert seen.end() == 3
+    assert seen.end() == 5
+    assert "cut off: " in seen.text
     assert "rawechoctl: " in seen.text
     assert_left_clean(seen)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.lab import MAC_B, Daemon, Host, StartDaemon, wait_for
-from tests.netns.cable import cable, losing
+from tests.netns.cable import DROP, PASS, Longer, Script, cable, losing
 from tests.netns.conftest import ENGINES, Responder, table
 from tests.netns.segment import segment
 
@@ -72,9 +72,9 @@ def test_a_lossy_cable_does_not_mislead(root: None, daemon: StartDaemon) -> None
 
 def test_a_hole_below_the_largest_size_is_mentioned(root: None, daemon: StartDaemon) -> None:
     """The largest size passes, and so does the smallest: that says nothing of those between them."""
-    with wire(there=lambda _, frame: [] if 700 <= len(frame) <= 800 else [frame]) as cable:
-        daemon(cable.b, table())
-        prober = daemon(cable.a, table())
+    with cable(there=Script(matching={Longer(800): PASS, Longer(699): DROP})) as made:
+        daemon(made.b, table())
+        prober = daemon(made.a, table())
         outcome = sweep(prober, "60..1514", MAC_B)
         result = prober.ctl("probe", MAC_B, "--sweep", "60..1514")
     assert (outcome["largest"], outcome["holes"]) == (1514, [[700, 800]])

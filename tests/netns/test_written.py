@@ -128,7 +128,7 @@ def test_a_page_that_does_not_fit(cable: Cable, small_disk: Path) -> None:
         (("--csv", "/nowhere/run"), "can't write /nowhere/run: No such file or directory"),
         (("--report", "/nowhere/run"), "can't write /nowhere/run: No such file or directory"),
         (("--csv", "run.csv", "--report", "/tmp"), "can't write /tmp: Is a directory"),
-        (("--report", "-"), "--report - is no file: a page does not go to the standard output"),
+        (("--report", "-"), "--report needs a file: a page is not written to the standard output"),
         *(
             (("--csv", "run", "--report", same), "--csv and --report can't both write the same file")
             for same in ("run", "./run", "tests/../run")

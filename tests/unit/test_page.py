@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from rawechoctl.collected import MOST_RUNS, Collected
 from rawechoctl.scale import Scale
 from rawechoctl.series import BINS, Series
 from rawechod.probe.histogram import Histogram
+from tests.unit.test_render import summary
 
 moments = st.integers(0, 7 * 86_400 * 10**9)
 rtts = st.integers(1, 10**10)
@@ -89,6 +91,11 @@ def test_shares_are_the_whole(values: list[int]) -> None:
     assert sum(charts.shares(histogram, axis)) == pytest.approx(1, abs=0.01)
 
 
+def ended(**fields: object) -> dict[str, Any]:
+    """A summary in which a hundred were answered."""
+    return summary(received=100, sent=100, loss_ratio=0.0, rtt_ns={"min": 1, "p50": 1, "p99": 1}) | fields
+
+
 def lost(*numbers: int) -> Collected:
     """What is collected where these requests were lost."""
     collected = Collected()
@@ -109,7 +116,7 @@ def lost(*numbers: int) -> Collected:
 )
 def test_lost_runs(numbers: tuple[int, ...], told: str) -> None:
     """Neighbours are one run; one that was not sent is told before those lost before it."""
-    assert told in figures.losses(lost(*numbers), {"lost": len(numbers)})
+    assert told in figures.losses(lost(*numbers), ended(lost=len(numbers)))
 
 
 def test_lost_runs_are_bounded() -> None:
@@ -133,14 +140,14 @@ def test_captions_say_what_was_not_told(untold: int, said: int) -> None:
     """Under what lacks it: the time line, with replies and without, and the distribution."""
     series, histogram = Series(), Histogram()
     rtt = {"p50": 100, "p90": 100, "p99": 100, "p999": 5000}
-    summary = {"untold": untold, "duration_s": 1, "received": 1300, "rtt_ns": rtt}
-    assert figures.timeline(series, summary).count(UNTOLD) == said
-    assert "Nothing came back" not in figures.timeline(series, summary)
+    body = {"untold": untold, "duration_s": 1, "received": 1300, "rtt_ns": rtt}
+    assert figures.timeline(series, body).count(UNTOLD) == said
+    assert "Nothing came back" not in figures.timeline(series, body)
     for number in range(20):
         series.at(number).reply(100)
         histogram.record(100)
-    assert figures.timeline(series, summary).count(UNTOLD) == said
-    assert figures.histogram(histogram, summary).count(UNTOLD) == said
+    assert figures.timeline(series, body).count(UNTOLD) == said
+    assert figures.histogram(histogram, body).count(UNTOLD) == said
 
 
 def test_percentiles_of_what_was_not_told_are_on_the_axis() -> None:
@@ -171,3 +178,40 @@ def test_a_clock_that_is_set_does_not_stretch_the_run(step: int, monkeypatch: py
     monkeypatch.setattr(time, "time_ns", lambda: later)
     collected.take("reply", answer | {"sent_at_ns": later})
     assert collected.series.length * BINS < 60 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "No request of 100 was lost."),
+        ({"outstanding": 7}, "No request of 100 was lost. What became of 7 requests is not known."),
+        (
+            {"received": 0, "rtt_ns": None, "outstanding": 9, "loss_ratio": None},
+            "Nobody answered. What became of 9 requests is not known.",
+        ),
+        (
+            {"received": 0, "rtt_ns": None, "lost": 9, "loss_ratio": 1.0, "lost_undetermined": 9},
+            "Nobody answered: 9 of 9 requests were lost.",
+        ),
+        ({"lost": 1, "lost_forward": 1}, "1 of 101 requests was lost (1 on the way there)."),
+        ({"ended": "cut_off"}, "The run was cut off. No request of 100 was lost."),
+        ({"ended": "daemon"}, "The daemon was stopped and ended the run. No request of 100 was lost."),
+    ],
+)
+def test_the_verdict_claims_nothing_that_is_not_known(fields: dict[str, Any], words: str) -> None:
+    """What is outstanding is neither lost nor not; only a complete run without losses is good."""
+    body = ended(**fields)
+    assert facts.verdict(body).startswith(words)
+    assert facts.is_good(body) is (not fields)
+    if fields.get("outstanding"):
+        assert figures.losses(lost(), body) == ""
+
+
+def test_outages_on_the_page() -> None:
+    """A list below the time line; one alone is a sentence."""
+    one = {"start_ns": 0, "end_ns": 10**9, "requests": 5}
+    assert facts.outages(ended(outages=[]), None) == ""
+    assert re.fullmatch(
+        r"<p>Outage: [\d:.]+ to [\d:.]+, 1.00 s, 5 requests</p>", facts.outages(ended(outages=[one]), None)
+    )
+    assert facts.outages(ended(outages=[one, one | {"start_ns": 5}]), None).count("<li>") == 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from rawechoctl.live import Live
 from rawechoctl.output import Output
 from rawechoctl.tally import REMEMBERED, Tally
 from rawechoctl.text import Text
+from rawechod.probe.events import Summary
 
 arrivals = st.lists(st.tuples(st.floats(0, 5), st.integers(0, 10**9)), max_size=100)
 
@@ -53,16 +56,18 @@ def test_what_comes_fast_shares_a_column() -> None:
 
 def reply(seq: int, **remarks: bool) -> dict[str, Any]:
     """A reply's event."""
-    return {"seq": seq, "rtt_ns": seq, "reordered": False, "corrupted": False} | remarks
+    stamps = {"kernel_stamped": True, "hardware_stamped": False}
+    times = {"rtt_ns": seq, "residence_ns": 0, "forward_ns": None, "backward_ns": None}
+    return {"seq": seq, **times, **stamps, "reordered": False, "corrupted": False} | remarks
 
 
 def test_tally_counts() -> None:
     """A group's second answer is not a second request answered; what is rare is told where it happened."""
-    tally = Tally()
+    tally = Tally(time.monotonic)
     for event, body in (
         *(("reply", reply(number)) for number in (1, 2, 2, 3)),
         ("reply", reply(4, reordered=True)),
-        *(("duplicate", reply(1)), ("late", reply(5)), ("lost", {"seq": 5})),
+        *(("duplicate", reply(1)), ("late", reply(5)), ("lost", {"seq": 5, "error": ""})),
     ):
         tally.take(event, body)
     assert (tally.answered, tally.lost) == (4, 1)
@@ -72,9 +77,64 @@ def test_tally_counts() -> None:
     assert (found.min, found.max) == (1, 4)
 
 
+STARTED = {
+    "interface": "eth1",
+    "ethertype": "ETH_P_802_EX1",
+    "target": "ff:ff:ff:ff:ff:ff",
+    "size": 60,
+    "interval_ns": 10**7,
+    "timeout_ns": 10**9,
+    "vlan": None,
+    "pcp": None,
+    "pattern": "counting",
+    "flood": False,
+    "hello": False,
+}
+
+
+def test_tally_makes_a_summary_of_what_it_has_seen() -> None:
+    """Where the daemon's does not come: counts that add up, figures, and nothing that was not seen."""
+    tally = Tally(time.monotonic)
+    events: list[tuple[str, dict[str, Any]]] = [("start", STARTED), ("using", {"mac": "02:00:00:00:00:0b"})]
+    events += [("reply", reply(number)) for number in (1, 2, 4)]
+    events += [("lost", {"seq": number, "error": error}) for number, error in ((3, ""), (6, "ENOBUFS"), (7, ""))]
+    events += [("late", reply(3)), ("reply", reply(9))]
+    for event, body in events:
+        tally.take(event, body)
+    found = tally.summary()
+    assert (found["target"], found["ended"]) == ("02:00:00:00:00:0b", "cut_off")
+    assert (found["sent"], found["received"], found["lost"], found["outstanding"]) == (9, 4, 3, 2)
+    assert (found["late"], found["lost_here"], found["lost_undetermined"]) == (1, 1, 1)
+    assert (found["loss_ratio"], found["timestamps"]) == (0.428571, "kernel")
+    assert (found["rtt_ns"]["max"], found["ipdv_ns"]["max"]) == (9, 1)
+    assert {field.name for field in fields(Summary)} == set(found)
+
+
+def test_tally_of_a_quiet_run_has_its_intervals() -> None:
+    """Nothing else is told with --quiet."""
+    tally = Tally(time.monotonic)
+    tally.take("start", STARTED)
+    assert tally.summary()["loss_ratio"] is None
+    interval = dict.fromkeys(("late", "duplicates", "reordered", "corrupted"), 0)
+    for _ in range(2):
+        tally.take("interval", interval | {"sent": 10, "received": 8, "lost": 1})
+    found = tally.summary()
+    assert (found["sent"], found["received"], found["lost"], found["outstanding"]) == (20, 16, 2, 2)
+
+
+def test_tally_counts_beyond_32_bits() -> None:
+    """`seq` begins anew; the run does not."""
+    tally = Tally(time.monotonic)
+    tally._sent = 2**32 - 3
+    for seq in (2**32 - 2, 2**32 - 1, 1, 0):
+        tally.take("reply", reply(seq))
+    assert tally._sent == 2**32 + 1
+    assert tally.answered == 4
+
+
 def test_tally_does_not_grow() -> None:
     """However many replies come."""
-    tally = Tally()
+    tally = Tally(time.monotonic)
     for number in range(5 * REMEMBERED):
         tally.take("reply", reply(number))
     assert tally.answered == 5 * REMEMBERED
@@ -171,7 +231,7 @@ def test_rate(value: float, text: str) -> None:
 
 def test_live_waits_for_the_start(capsys: pytest.CaptureFixture[str]) -> None:
     """A daemon that takes its time to begin: nothing is drawn yet."""
-    view = Live(Text(Output("off"), quiet=True))
+    view = Live(Text(Output("off"), quiet=True), Tally(time.monotonic))
     view.take("", {})
     view.close()
     assert capsys.readouterr().out == ""
