@@ -67,6 +67,15 @@ class Calls(Generic[Key]):
                 except OSError:
                     pass  # The daemon is gone; reading says so.
 
+    def hang_up(self) -> None:
+        """Wait for nothing more: where calls are under way, reading raises UnreachableError."""
+        self._ending = True
+        for registered in self._selector.get_map().values():
+            try:
+                registered.fileobj.shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]
+            except OSError:
+                pass  # The daemon is gone; reading says so.
+
     def news(self, timeout: float | None = None) -> Iterator[News[Key]]:
         """What has come, waited for as many seconds; raises UnreachableError."""
         for registered, _ in self._selector.select(timeout):

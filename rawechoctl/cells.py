@@ -8,9 +8,6 @@ from typing import NamedTuple
 UNTAGGED = "none"
 """Among VLANs: without any tag, and so without priority."""
 PASSES, LOST, NOT_SENT, ALTERED = "passes", "lost", "not_sent", "altered"
-TAG_AT, PRIORITY_AT, VID_AT = (12, 13), (14,), (15,)
-"""Octets of the outermost tag."""
-HEADER, TAG = 14, 4
 
 
 class Cell(NamedTuple):
@@ -28,7 +25,7 @@ class Outcome(NamedTuple):
 
     result: str = LOST
     altered: str = ""
-    """What came back changed: `tag`, `priority`, `vlan` or `payload`."""
+    """The fields that came back changed, as a reply's `altered` has them."""
     error: str = ""
     """Why it could not be sent."""
     rtt_ns: int | None = None
@@ -50,16 +47,6 @@ class Axes(NamedTuple):
             for values in product(self.ethertypes, self.destinations, self.vlans, self.pcps, self.sizes)
             if values[2] != UNTAGGED or values[3] == self.pcps[0]
         ]
-
-
-def what_differs(cell: Cell, octet: int) -> str:
-    """What the first octet that differs belongs to."""
-    if cell.vlan == UNTAGGED:
-        return "tag" if octet in TAG_AT else "payload"
-    for name, octets in (("tag", TAG_AT), ("priority", PRIORITY_AT), ("vlan", VID_AT)):
-        if octet in octets:
-            return name
-    return "tag" if octet < HEADER + TAG * (1 + cell.vlan.count(".")) else "payload"
 
 
 def tagging(cell: Cell) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from itertools import combinations
 
 from rawechoctl.cells import ALTERED, LOST, NOT_SENT, UNTAGGED, Cell, Outcome
@@ -21,6 +21,10 @@ NO_TAGS = (
 )
 
 
+UNALTERED = "everything that was sent passes, unaltered, or altered and restored"
+"""What the way there changes and the way back undoes can't be seen."""
+
+
 def _of_vlan(value: object) -> str:
     named = {UNTAGGED: "without a tag", "0": "with a priority tag (VLAN 0)"}
     return named.get(str(value), f"of VLAN {value}")
@@ -36,26 +40,36 @@ AXES: tuple[tuple[str, Callable[[object], str]], ...] = (
 """In the order in which a loss is blamed on them."""
 
 
-def findings(matrix: Matrix) -> list[str]:
-    """One sentence each, the plainest first."""
+def findings(matrix: Matrix, untried: Set[Cell] = frozenset()) -> list[str]:
+    """One sentence each, the plainest first; none about a kind of frames of which some are untried."""
     sent = {cell: outcome for cell, outcome in matrix.items() if outcome.result != NOT_SENT}
     failing = {cell for cell, outcome in sent.items() if outcome.result == LOST}
+    rest = [*_not_sent(matrix), *_untried(untried, len(matrix))]
     if len(failing) == len(sent):
-        return ["nothing passes", *_not_sent(matrix)]
-    sentences = [*_Losses(sent, failing).sentences(), *_altered(sent)]
-    return [*(sentences or ["everything that was sent passes, unaltered"]), *_not_sent(matrix)]
+        return ["nothing that was tried passes" if untried else "nothing passes", *rest]
+    sentences = [*_Losses(sent, failing, untried).sentences(), *_altered(sent)]
+    return [*(sentences or [UNALTERED]), *rest]
+
+
+def _combinations(count: int, which: str = "") -> str:
+    return f"{count} {which}combination{'s' if count != 1 else ''}"
+
+
+def _untried(untried: Set[Cell], tried: int) -> list[str]:
+    total = len(untried) + tried
+    return [f"interrupted: {len(untried)} of {total} combinations were not tried"] if untried else []
 
 
 def _not_sent(matrix: Matrix) -> list[str]:
     whys = Counter(outcome.error for outcome in matrix.values() if outcome.result == NOT_SENT)
-    return [f"{count} combinations could not be sent: {why}" for why, count in whys.items()]
+    return [f"{_combinations(count)} could not be sent: {why}" for why, count in whys.items()]
 
 
 class _Losses:
     """Explains cells that failed; each is explained once."""
 
-    def __init__(self, matrix: Matrix, failing: set[Cell]) -> None:
-        self._matrix, self._failing = matrix, failing
+    def __init__(self, matrix: Matrix, failing: set[Cell], untried: Set[Cell]) -> None:
+        self._matrix, self._failing, self._untried = matrix, failing, untried
         self._open = set(failing)
 
     def sentences(self) -> list[str]:
@@ -68,13 +82,15 @@ class _Losses:
             for axes in combinations(AXES, number):
                 found += self._values(axes)
         if self._open:
-            found.append(f"{len(self._open)} further combinations do not pass, as the table shows")
+            do = "does" if len(self._open) == 1 else "do"
+            found.append(f"{_combinations(len(self._open), 'further ')} {do} not pass, as the table shows")
         return found
 
     def _explains(self, belongs: Callable[[Cell], bool]) -> bool:
         """Whether all such cells fail, and one of them is not explained yet; from now on they are."""
         cells = {cell for cell in self._matrix if belongs(cell)}
-        news = bool(cells & self._open) and cells <= self._failing
+        known = not any(belongs(cell) for cell in self._untried)
+        news = known and bool(cells & self._open) and cells <= self._failing
         if news:
             self._open -= cells
         return news
@@ -105,12 +121,19 @@ def _altered(matrix: Matrix) -> list[str]:
     return [f"frames {_of_vlan(vlan)} come back {_how(vlan, what)}" for vlan, what in kinds]
 
 
-def _how(vlan: str, what: str) -> str:
-    if what == "tag" and vlan == UNTAGGED:
-        return "with a tag"
-    return {
-        "tag": "without their tag, or with another one",
-        "priority": "with another priority",
-        "vlan": "in another VLAN",
-        "payload": "with other octets in them",
-    }[what]
+def _how(vlan: str, altered: str) -> str:
+    untagged = {"tag": "with a tag"} if vlan == UNTAGGED else {}
+    words = [(HOW | untagged)[what] for what in altered.split(",")]
+    return " and ".join(words)
+
+
+HOW = {
+    "destination": "to another destination",
+    "tag": "without their tag, or with another one",
+    "priority": "with another priority",
+    "vlan": "in another VLAN",
+    "header": "with another EtherType or EAPOL header",
+    "length": "with another length",
+    "payload": "with other octets in them",
+    "t1": "with another time of sending",
+}

@@ -75,7 +75,7 @@ def _survey(command: argparse.ArgumentParser) -> None:
         help="none = untagged, OUTER.INNER = QinQ; default: none,0,100",
     )
     add("--priorities", default="0,7", metavar="A,B", help="in the tag, 0 to 7; default: 0,7")
-    add("--sizes", default="60,max", metavar="A,B", help="octets, max = as the interface takes; default: 60,max")
+    add("--sizes", default="64,max", metavar="A,B", help="octets, max = as the interface takes; default: 64,max")
     add(
         "-W",
         "--timeout",

@@ -10,7 +10,7 @@ from rawechod.control.varlink import Parameters as Body
 EVENTS = ("reply", "duplicate", "late", "lost")
 COLUMNS = (
     *("event", "seq", "sent_at_ns", "mac", "rtt_ns", "residence_ns", "forward_ns", "backward_ns"),
-    *("kernel_stamped", "hardware_stamped", "reordered", "corrupted", "corrupted_at", "error"),
+    *("kernel_stamped", "hardware_stamped", "reordered", "corrupted", "corrupted_at", "altered", "error"),
 )
 """Named as the JSON fields; empty where an event has no such field."""
 

@@ -7,7 +7,7 @@ from argparse import Namespace
 from typing import NamedTuple
 
 from rawechoctl import exits, interrupt
-from rawechoctl.client import Client
+from rawechoctl.client import Client, UnreachableError
 from rawechoctl.exits import UsageError
 from rawechoctl.output import Output
 from rawechoctl.render import milliseconds
@@ -94,9 +94,9 @@ class _Sweep:
         self._interrupted = False
 
     def interrupt(self) -> None:
-        """End with what is running."""
+        """End now: what is under way would prove nothing."""
         self._interrupted = True
-        self._client.finish()
+        self._client.hang_up()
 
     def run(self, first: int, last: int) -> int:
         """Find the size, and tell."""
@@ -123,12 +123,17 @@ class _Sweep:
 
     def _try(self, size: int, count: int) -> _Trial:
         summary: Body = {}
-        for reply in self._client.stream("Probe", **self._parameters | {"size": size, "count": count}):
-            if reply["event"] == "start" and not self._start:
-                self._begin(reply["start"])
-            if reply["event"] == "using" and not self._out.as_json:
-                self._out.line(f"using {reply['using']['mac']}")
-            summary = reply.get("summary") or {}
+        try:
+            for reply in self._client.stream("Probe", **self._parameters | {"size": size, "count": count}):
+                if reply["event"] == "start" and not self._start:
+                    self._begin(reply["start"])
+                if reply["event"] == "using" and not self._out.as_json:
+                    self._out.line(f"using {reply['using']['mac']}")
+                summary = reply.get("summary") or {}
+        except UnreachableError:
+            if self._interrupted:
+                raise Interrupted from None
+            raise
         if self._interrupted:
             raise Interrupted
         self._settle(summary)

@@ -83,7 +83,8 @@ def _using(out: Output, using: Body) -> None:
 
 def _reply(out: Output, reply: Body, remark: str = "") -> None:
     remarks = [remark] if remark else []
-    remarks += [word for word in ("reordered", "corrupted") if reply[word]]
+    remarks += ["reordered"] if reply["reordered"] else []
+    remarks += [f"corrupted: {reply['altered'].replace(',', ', ')}"] if reply["corrupted"] else []
     tail = f" ({', '.join(remarks)})" if remarks else ""
     said = f"{reply['text']} " if reply["text"] is not None else ""
     out.line(f"reply from {reply['mac']}: {said}seq={reply['seq']} time={milliseconds(reply['rtt_ns'])} ms{tail}")

@@ -7,7 +7,7 @@ from argparse import Namespace
 from rawechoctl import cells, exits, interrupt, render
 from rawechoctl.calls import Calls, News
 from rawechoctl.cells import UNTAGGED, Axes, Cell, Outcome
-from rawechoctl.client import Client
+from rawechoctl.client import Client, UnreachableError
 from rawechoctl.exits import UsageError
 from rawechoctl.findings import DESTINATIONS, Matrix, findings
 from rawechoctl.output import Output
@@ -28,12 +28,15 @@ def run(client: Client, arguments: Namespace, out: Output) -> int:
     """Try every cell; 0 where one of them passes, 1 where none does."""
     survey = _Survey(client, arguments)
     matrix = survey.matrix(out)
-    told = findings(matrix) if matrix else []
+    told = findings(matrix, survey.untried(matrix)) if matrix else []
     if out.as_json:
         results = [cell._asdict() | outcome._asdict() for cell, outcome in matrix.items()]
-        out.object({"interface": survey.interface, "target": survey.target, "cells": results, "findings": told})
-    else:
+        about = {"interface": survey.interface, "target": survey.target, "interrupted": survey.interrupted}
+        out.object({**about, "cells": results, "findings": told})
+    elif matrix:
         _show(matrix, told, out)
+    else:
+        out.line("interrupted before anything was tried" if survey.interrupted else "nobody answers")
     passed = any(outcome.result in (cells.PASSES, cells.ALTERED) for outcome in matrix.values())
     return exits.DONE if passed else exits.NO_REPLY
 
@@ -48,24 +51,43 @@ class _Survey:
         self._matrix: Matrix = {}
         self._largest = 0
         self.interface = self.target = ""
+        self.interrupted = False
 
     def matrix(self, out: Output) -> Matrix:
         """Every cell's outcome; those are missing that Ctrl-C left out."""
-        with interrupt.ending(self._finish):
-            self._begin()
-            if not self.target:
-                return {}
-            tried = [self._sized(cell) for cell in self._axes.cells()]
-            if not out.as_json:
-                out.line(f"SURVEY of {self.target} on {self.interface}: {len(tried)} combinations")
-            for group in (False, True):
-                some = [cell for cell in dict.fromkeys(tried) if (cell.destination != "unicast") is group]
-                self._try(some, GROUP_GAP if group else 0)
-        return {cell: self._matrix[cell] for cell in tried if cell in self._matrix}
+        with interrupt.ending(self._interrupt):
+            try:
+                self._try_all(out)
+            except UnreachableError:
+                if not self.interrupted:
+                    raise
+        return {cell: self._matrix[cell] for cell in self._cells() if cell in self._matrix}
 
-    def _finish(self) -> None:
-        self._client.finish()
-        self._calls.finish()
+    def untried(self, matrix: Matrix) -> set[Cell]:
+        """The cells that Ctrl-C left out."""
+        return set(self._cells()) - matrix.keys()
+
+    def _interrupt(self) -> None:
+        """End now: what is under way would prove nothing."""
+        self.interrupted = True
+        self._client.hang_up()
+        self._calls.hang_up()
+
+    def _try_all(self, out: Output) -> None:
+        self._begin()
+        if not self.target or self.interrupted:
+            return
+        cells = self._cells()
+        if not out.as_json:
+            out.line(f"SURVEY of {self.target} on {self.interface}: {len(cells)} combinations")
+        for group in (False, True):
+            self._try(
+                [cell for cell in cells if (cell.destination != "unicast") is group], GROUP_GAP if group else 0
+            )
+
+    def _cells(self) -> list[Cell]:
+        """All of them, with the sizes that the interface takes."""
+        return list(dict.fromkeys(self._sized(cell) for cell in self._axes.cells()))
 
     def _begin(self) -> None:
         """Who is the target, where, and how far away."""
@@ -101,15 +123,15 @@ class _Survey:
             self._refused(news)
             return
         cell, event = news.key, news.parameters["event"]
-        if event == "start":
-            self._matrix[cell] = Outcome()
-        elif event in ("reply", "late") and news.parameters["arrived"]["mac"] == self.target:
-            self._matrix[cell] = _outcome(cell, news.parameters["arrived"])
+        if event in ("reply", "late") and news.parameters["arrived"]["mac"] == self.target:
+            self._matrix[cell] = _outcome(news.parameters["arrived"])
             self._calls.finish(cell)
         elif event == "lost" and news.parameters["lost"]["error"]:
             error = news.parameters["lost"]["error"]
             # ENOBUFS comes from the path: its next hop takes no such frame.
             self._matrix[cell] = Outcome(cells.LOST if error == "ENOBUFS" else cells.NOT_SENT, error=error)
+        elif event == "summary" and news.parameters["summary"]["ended"] == "complete":
+            self._matrix.setdefault(cell, Outcome())
 
     def _refused(self, news: News[Cell]) -> None:
         """A size that the interface does not take is a result; everything else concerns all cells."""
@@ -119,11 +141,9 @@ class _Survey:
         self._matrix[news.key] = Outcome(cells.NOT_SENT, error=news.error.parameters["reason"])
 
 
-def _outcome(cell: Cell, arrived: Body) -> Outcome:
-    octet = arrived["corrupted_at"]
-    if octet is None:
-        return Outcome(cells.PASSES, rtt_ns=arrived["rtt_ns"])
-    return Outcome(cells.ALTERED, cells.what_differs(cell, octet), rtt_ns=arrived["rtt_ns"])
+def _outcome(arrived: Body) -> Outcome:
+    result = cells.ALTERED if arrived["corrupted"] else cells.PASSES
+    return Outcome(result, arrived["altered"], rtt_ns=arrived["rtt_ns"])
 
 
 def _axes(arguments: Namespace) -> Axes:
@@ -148,19 +168,16 @@ def _words(text: str) -> list[str]:
 
 def _number(option: str, text: str) -> int:
     if not text.isascii() or not text.isdigit():
-        raise UsageError(f"--{option}: {text!r} is no whole number")
+        raise UsageError(f"--{option}: {text!r} is not a whole number")
     return int(text)
 
 
 def _show(matrix: Matrix, told: list[str], out: Output) -> None:
-    if not matrix:
-        out.line("nobody answers")
-        return
     sizes = tuple(sorted({cell.size for cell in matrix}))
     rows: dict[tuple[str, ...], dict[int, str]] = {}
     for cell, outcome in matrix.items():
         name = (cell.ethertype, cell.destination, cells.tagging(cell))
-        mark = f"other {outcome.altered}" if outcome.altered else MARKS[outcome.result]
+        mark = f"other {outcome.altered.replace(',', ', ')}" if outcome.altered else MARKS[outcome.result]
         rows.setdefault(name, {})[cell.size] = mark
     lines = [(*name, *(marks.get(size, "") for size in sizes)) for name, marks in rows.items()]
     out.line()

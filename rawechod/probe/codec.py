@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
@@ -35,6 +36,8 @@ class Seen(NamedTuple):
     dropped: int = 0
     text: str | None = None
     """What the tutorial's server said."""
+    altered: str = ""
+    """What differs, field by field, with commas: `vlan,priority`."""
 
 
 class Shape(NamedTuple):
@@ -86,6 +89,8 @@ class EchoCodec:
         heard = replace(header, dst=header.src, src=header.dst, tags=header.tags[1:])
         self._expected = echo.encode_frame(heard, replace(blank, op=echo.REPLY))
         self._expected_offset = len(self._expected) - echo.PDU_LENGTH - len(self._payload)
+        self._ethertype = self._expected[heard.length - 2 : self._expected_offset]
+        """And what stands between it and the PDU."""
 
     @property
     def shape(self) -> Shape:
@@ -115,6 +120,7 @@ class EchoCodec:
         if op != echo.REPLY or session != self._session:
             return None
         corrupted_at = self._corrupted_at(frame, length, tag, offset)
+        altered = "" if corrupted_at is None else ",".join(self._altered(frame, length, tag, offset))
         t1_at = offset + echo.T1_OFFSET + (ethernet.TAG_LENGTH if tag else 0)
         return Seen(
             seq,
@@ -127,6 +133,7 @@ class EchoCodec:
             t1_at=t1_at,
             window=window,
             dropped=dropped,
+            altered=altered,
         )
 
     def _read(self, frame: bytes) -> tuple[int, tuple[int, ...]]:
@@ -153,13 +160,35 @@ class EchoCodec:
             return None
         return body + stripped + _first_difference(frame[body:length], self._payload, 0)
 
+    def _altered(self, frame: bytes, length: int, tag: ethernet.Tag | None, offset: int) -> Iterator[str]:
+        """The fields that differ: of tags their values, whichever octets these share."""
+        header, body = ethernet.decode_header(frame), offset + echo.PDU_LENGTH
+        tags = (*((tag,) if tag else ()), *header.tags)
+        pairs = list(zip(tags, self._header.tags, strict=False))
+        if header.dst not in (self._header.src, self._former_mac):
+            yield "destination"
+        if [one.tpid for one in tags] != [one.tpid for one in self._header.tags]:
+            yield "tag"
+        else:
+            if any((one.pcp, one.dei) != (other.pcp, other.dei) for one, other in pairs):
+                yield "priority"
+            if any(one.vid != other.vid for one, other in pairs):
+                yield "vlan"
+        if frame[header.length - 2 : offset] != self._ethertype:
+            yield "header"
+        if length - body != len(self._payload):
+            yield "length"
+        elif frame[body:] != self._payload:
+            yield "payload"
+
 
 def compare_t1(seen: Seen, sent: int) -> Seen:
     """The same, corrupted where it has another t1 than the request."""
     if seen.t1 == sent or not seen.t1_at:
         return seen
     at = seen.t1_at + _T1.size - ((seen.t1 ^ sent).bit_length() + 7) // 8
-    return seen._replace(corrupted_at=at if seen.corrupted_at is None else min(at, seen.corrupted_at))
+    altered = f"{seen.altered},t1" if seen.altered else "t1"
+    return seen._replace(corrupted_at=min(at, seen.corrupted_at or at), altered=altered)
 
 
 def known_residence(field: int) -> int:

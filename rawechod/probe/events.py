@@ -65,6 +65,8 @@ class Arrived:
     """rtt_ns is between the NIC's stamps; kernel_stamped is false then."""
     corrupted_at: int | None = None
     """The first octet of the frame that differs from what was expected."""
+    altered: str = ""
+    """The fields that differ, with commas; the contract has their names."""
     forward_ns: int | None = None
     """One-way delays, where they were asked for; as wrong as the two clocks are apart."""
     backward_ns: int | None = None

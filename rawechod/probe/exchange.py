@@ -129,7 +129,21 @@ class Exchange:
         for slot, (received_at, t1, t2, window, seq, responder_seq, inside, dropped, intact) in enumerate(entries):
             if intact:
                 known = known_residence(inside)
-                values = (seq, src, known, None, responder_seq, echo.VERSION, t2, t1, at, window, dropped, None)
+                values = (
+                    seq,
+                    src,
+                    known,
+                    None,
+                    responder_seq,
+                    echo.VERSION,
+                    t2,
+                    t1,
+                    at,
+                    window,
+                    dropped,
+                    None,
+                    "",
+                )
                 # Nobody needs to look at its octets. Without the detour of a NamedTuple's own constructor.
                 stamps = new(Received, (b"", 0, 0, None, received_at, 0))
                 heard.append(new(Heard, (new(Seen, values), stamps)))

@@ -267,6 +267,7 @@ class Runner:
             kernel_stamped=times.kernel_stamped,
             hardware_stamped=times.hardware_stamped,
             corrupted_at=seen.corrupted_at,
+            altered=seen.altered,
             forward_ns=times.forward,
             backward_ns=times.backward,
             text=seen.text,

@@ -48,7 +48,7 @@ def test_exit_1(served: Daemon) -> None:
 
 
 def test_exit_1_after_a_deadline(served: Daemon) -> None:
-    """As ping: with a count and a deadline, fewer replies than that are a failure; with either alone they are not."""
+    """As ping: fewer replies than were asked for by a deadline are a failure; without a count they are not."""
     for arguments, status in ((("-c", "0"), 0), (("-c", "2", "-i", "0.01"), 0), (("-c", "1000"), 1)):
         assert served.ctl("probe", "-i", "0.1", "-w", "0.3", *arguments).returncode == status, arguments
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rawechoctl.findings import NO_TAGS
+from rawechoctl.findings import NO_TAGS, UNALTERED
 from tests.lab import MAC_B, Daemon, Host, StartDaemon
 from tests.netns.cable import CLEAN, DROP, Action, Longer, Octets, Script, cable
 from tests.netns.conftest import ENGINES, Responder, table
@@ -33,7 +33,8 @@ def test_a_clean_cable(two_hosts: tuple[Host, Host], daemon: StartDaemon, engine
     assert found["target"] == MAC_B
     assert len(found["cells"]) == 60
     assert {cell["result"] for cell in found["cells"]} == {"passes"}
-    assert found["findings"] == ["everything that was sent passes, unaltered"]
+    assert found["findings"] == [UNALTERED]
+    assert found["interrupted"] is False
 
 
 def test_a_bridge_keeps_the_pae_group(root: None, daemon: StartDaemon) -> None:
@@ -72,6 +73,14 @@ def test_priorities_are_cleared(root: None, daemon: StartDaemon) -> None:
     }
 
 
+def test_a_translated_vlan(root: None, daemon: StartDaemon) -> None:
+    """100 becomes 356 on the way back: the octet that differs has the priority too, which is as it was."""
+    back = Script(matching={TAGGED: Action(xor=(14, 1))})
+    found = survey(daemon, CLEAN, *SMALL, "--vlans", "100", back=back)
+    assert found["findings"] == ["frames of VLAN 100 come back in another VLAN"]
+    assert {cell["altered"] for cell in found["cells"]} == {"vlan"}
+
+
 def test_large_frames_are_dropped(root: None, daemon: StartDaemon) -> None:
     """The path takes 1504 octets, and not one more."""
     found = survey(
@@ -98,7 +107,7 @@ def test_the_table(two_hosts: tuple[Host, Host], responder: Responder, daemon: S
         "EtherType      to       tag                60   2000\n"
         "ETH_P_802_EX1  unicast  untagged           yes  not sent\n"
         "ETH_P_802_EX1  unicast  VLAN 7 priority 5  yes  not sent\n\n"
-        "everything that was sent passes, unaltered\n"
+        f"{UNALTERED}\n"
         "2 combinations could not be sent: 2000 octets: eth1 takes 60 to 1514 (MTU 1500 and the header)\n"
     )
 
@@ -117,7 +126,7 @@ def test_nobody_answers(two_hosts: tuple[Host, Host], daemon: StartDaemon) -> No
     [
         (("--to", "everybody"), "--to everybody: one or several of unicast, broadcast, pae-group"),
         (("broadcast",), "survey needs a single target, not broadcast"),
-        (("--sizes", "60,x"), "--sizes: 'x' is no whole number"),
+        (("--sizes", "60,x"), "--sizes: 'x' is not a whole number"),
         (("--sizes", ""), "0 combinations; from 1 to 1000 can be tried"),
         (("--vlans", ",".join(map(str, range(200)))), "combinations; from 1 to 1000 can be tried"),
     ],
@@ -132,7 +141,7 @@ def test_usage(lone_host: Host, daemon: StartDaemon, arguments: tuple[str, ...],
 def test_ctrl_c_shows_what_is_known(
     two_hosts: tuple[Host, Host], responder: Responder, daemon: StartDaemon
 ) -> None:
-    """The cells that were tried so far."""
+    """The cells that were tried so far, that it was interrupted, and nothing about the others."""
     responder()
     prober: Daemon = daemon(two_hosts[0], table())
     many = ",".join(map(str, range(1, 60)))
@@ -143,4 +152,10 @@ def test_ctrl_c_shows_what_is_known(
         pass
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=20)
-    assert len(json.loads(output)["cells"]) < 59 * 2 * 2
+    found = json.loads(output)
+    tried, total = len(found["cells"]), 59 * 2 * 2
+    assert tried < total
+    assert found["interrupted"] is True
+    left = f"interrupted: {total - tried} of {total} combinations were not tried"
+    assert not tried or found["findings"][-1] == left
+    assert {cell["result"] for cell in found["cells"]} <= {"passes"}

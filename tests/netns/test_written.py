@@ -26,7 +26,7 @@ SUMMARY = "3 sent, 3 received, 0% lost"
 ADDED_UP = ("sent", "received", "lost", "late", "duplicates", "reordered", "corrupted")
 HEADER = (
     "event,seq,sent_at_ns,mac,rtt_ns,residence_ns,forward_ns,backward_ns,"
-    "kernel_stamped,hardware_stamped,reordered,corrupted,corrupted_at,error"
+    "kernel_stamped,hardware_stamped,reordered,corrupted,corrupted_at,altered,error"
 )
 
 

@@ -70,6 +70,63 @@ def test_one_changed_octet(ethertype: int, tags: tuple[Tag, ...], at: int, chang
         assert seen.corrupted_at == at
 
 
+VLAN_100 = (Tag(0x8100, 0xA064),)
+QINQ = (Tag(0x88A8, 0x2064), Tag(0x8100, 0x20C8))
+
+
+@pytest.mark.parametrize(
+    ("tags", "changed", "what"),
+    [
+        (VLAN_100, (Tag(0x8100, 0xA164),), "vlan"),
+        (VLAN_100, (Tag(0x8100, 0xA065),), "vlan"),
+        (VLAN_100, (Tag(0x8100, 0x0064),), "priority"),
+        (VLAN_100, (Tag(0x8100, 0xB064),), "priority"),
+        (VLAN_100, (Tag(0x8100, 0x0164),), "priority,vlan"),
+        (VLAN_100, (Tag(0x88A8, 0xA064),), "tag"),
+        (VLAN_100, (), "tag"),
+        ((), VLAN_100, "tag"),
+        (QINQ, (QINQ[0], Tag(0x8100, 0x21C8)), "vlan"),
+        (QINQ, (Tag(0x88A8, 0x0064), QINQ[1]), "priority"),
+        (QINQ, QINQ[1:], "tag"),
+    ],
+)
+def test_altered_tags_have_names(tags: tuple[Tag, ...], changed: tuple[Tag, ...], what: str) -> None:
+    """By their fields: VLAN 100 that became 356 is another VLAN, though the octet has the priority too."""
+    codec = codec_with(EX1, tags)
+    wire = on_the_wire(codec)
+    octets = wire[:12] + b"".join(tag.encode() for tag in changed) + wire[12 + 4 * len(tags) :]
+    seen = heard(codec, octets)
+    assert seen is not None
+    assert seen.altered == what
+
+
+@pytest.mark.parametrize(
+    ("at", "what"), [(0, "destination"), (14, "header"), (34, "t1"), (-1, "payload"), (None, "length")]
+)
+def test_altered_fields_have_names(at: int | None, what: str) -> None:
+    """Those behind and before the tags, under EAPOL: its version is told too."""
+    codec = codec_with(PAE, ())
+    wire = bytearray(on_the_wire(codec))
+    if at is None:
+        del wire[-1]
+    else:
+        wire[at] ^= 3
+    seen = heard(codec, bytes(wire))
+    assert seen is not None
+    assert seen.altered == what
+
+
+def test_several_altered_fields() -> None:
+    """All of them, with commas."""
+    codec = codec_with(EX1, VLAN_100)
+    wire = bytearray(on_the_wire(codec))
+    for at in (14, 40, -1):
+        wire[at] ^= 1
+    seen = heard(codec, bytes(wire))
+    assert seen is not None
+    assert seen.altered == "vlan,payload,t1"
+
+
 @pytest.mark.parametrize(("other", "at"), [(54, 30), (20, 20), (30, 30)])
 def test_the_first_difference_is_told(other: int, at: int) -> None:
     """Of t1 and something else: what stands before the other."""
