@@ -27,13 +27,25 @@ def test_interrupted_probe(served: Daemon, number: int) -> None:
 
 
 def test_interrupted_without_a_reply(served: Daemon) -> None:
-    """Nothing came: 1; what was still out is no loss."""
-    with served.ctl_popen("probe", SILENT, "-c", "0", "-W", "60") as client:
+    """The last replies are waited for, and none comes: 1."""
+    with served.ctl_popen("probe", SILENT, "-c", "0", "-W", "0.5") as client:
         wait_for(lambda: served.status()["probes"], "the probe")
         client.send_signal(signal.SIGINT)
         rest, _ = client.communicate(timeout=30)
     assert client.returncode == 1
-    assert "1 outstanding" in rest
+    assert "100% lost" in rest
+
+
+def test_ended_by_the_daemon(lone_host: Host, daemon: StartDaemon) -> None:
+    """Stopped: its summary says so, what was under way is not known, and that is no success."""
+    ours = daemon(lone_host, "")
+    with ours.ctl_popen("probe", SILENT, "-c", "0", "-i", "0.05", "-W", "60", "-q") as client:
+        wait_for(lambda: ours.status()["probes"], "the probe")
+        assert ours.stop() == 0
+        output, errors = client.communicate(timeout=30)
+    assert (client.returncode, errors) == (5, "")
+    assert "the daemon ended the probe: it was stopped\n" in output
+    assert "loss not known" in output
 
 
 @pytest.mark.parametrize("quiet", [(), ("-q",)])
@@ -55,6 +67,22 @@ def test_daemon_that_dies_under_a_probe(
     assert "received, 0% lost" in output
     assert "The run was cut off." in page.read_text()
     assert rows.read_text().endswith("\n")
+
+
+def test_interrupted_twice(served: Daemon) -> None:
+    """The second Ctrl-C does not wait for replies: what was seen is told, and that it is not all."""
+    with served.ctl_popen("probe", SILENT, "00:00:00:00:00:00", "-c", "0", "-i", "0.02", "-W", "60") as client:
+        assert client.stdout is not None
+        while "reply from" not in client.stdout.readline():
+            pass
+        client.send_signal(signal.SIGINT)
+        wait_for(lambda: len(served.status()["probes"]) == 1, "the end of the probe without outstanding requests")
+        client.send_signal(signal.SIGINT)
+        rest, errors = client.communicate(timeout=30)
+    assert (client.returncode, errors) == (130, "")
+    assert rest.count("cut off: ") == 1
+    assert "loss not known" in rest
+    wait_for(lambda: not served.status()["probes"], "the end of the probes")
 
 
 def test_daemon_that_dies_under_several_probes(lone_host: Host, daemon: StartDaemon) -> None:
