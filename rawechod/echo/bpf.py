@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import mmap
 import os
 import signal
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ LOG_STATISTICS = 4
 """The verifier's log level for what it complains of, without the steps to it, and how much it had to do."""
 LOG_SIZE = 1 << 14
 ANY = 0
+RINGBUF_BUSY, RINGBUF_DISCARD, RINGBUF_HEADER = 1 << 31, 1 << 30, 8
 _LINK_OPTIONS_SIZE = 16
 _HINTS = {
     errno.EBUSY: ": another XDP program is attached",
@@ -221,3 +223,48 @@ class Map:
                 break
             found.append(following.raw)
         return found
+
+
+class Ring:
+    """Reads a ring buffer through the pages that the kernel shares, from what is written next on.
+
+    libbpf would call back for each record, and ctypes needs memory that is both writable and executable for that.
+    """
+
+    def __init__(self, ring: Map, size: int) -> None:
+        """`size` as in the program: its octets. Raises OSError."""
+        page = mmap.PAGESIZE
+        self.fd = ring.fd
+        """Ready to be read while there are records."""
+        self._size = size
+        self._pages = (
+            mmap.mmap(ring.fd, page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE),
+            mmap.mmap(ring.fd, page + 2 * size, mmap.MAP_SHARED, mmap.PROT_READ, offset=page),
+        )
+        # Views, for these read and write a position in one go.
+        self._consumed, self._produced = (memoryview(pages).cast("Q") for pages in self._pages)
+        self._records = memoryview(self._pages[1])[page:]
+        self._consumed[0] = self._produced[0]
+
+    def read(self, most: int) -> list[bytes]:
+        """The next records, at most so many."""
+        found: list[bytes] = []
+        position, end = self._consumed[0], self._produced[0]
+        while position < end and len(found) < most:
+            at = position & self._size - 1
+            header: int = self._records[at : at + 4].cast("I")[0]
+            if header & RINGBUF_BUSY:
+                break  # another CPU writes it at this moment
+            length = header & ~RINGBUF_DISCARD
+            if length == header:
+                found.append(bytes(self._records[at + RINGBUF_HEADER : at + RINGBUF_HEADER + length]))
+            position += RINGBUF_HEADER + (length + 7 & ~7)
+            self._consumed[0] = position
+        return found
+
+    def close(self) -> None:
+        """Give the pages back."""
+        for view in (self._consumed, self._produced, self._records):
+            view.release()
+        for pages in self._pages:
+            pages.close()

@@ -131,6 +131,10 @@ class EpollEngine:
         if self._accelerator:
             self._accelerator.trace(sink is not None)
 
+    def settle_trace(self) -> None:
+        """Tell of whatever has arrived up to now."""
+        self.drain()
+
     def kernel_drops(self) -> int:
         """Frames that found the receive buffer full, since this socket was opened."""
         self._kernel_drops += kernel_drops(self._socket)

@@ -7,24 +7,24 @@ from __future__ import annotations
 
 import struct
 import time
-from dataclasses import replace
 
 from rawechod.echo import native
 from rawechod.echo.attachment import PATH, Attachment
-from rawechod.echo.bpf import UnavailableError
+from rawechod.echo.bpf import Program, Ring, UnavailableError
 from rawechod.echo.breaker import MOST_LOOPS, StormBreaker
-from rawechod.echo.constants import HEAD_LENGTH, MOST_ALLOWED
+from rawechod.echo.constants import HEAD_LENGTH, MOST_ALLOWED, TRACED_OCTETS
 from rawechod.echo.counters import Counters, SessionTable
 from rawechod.echo.epoll_engine import NAME as EPOLL
 from rawechod.echo.epoll_engine import Duty, EpollEngine
 from rawechod.echo.kernel_peers import KernelPeers
 from rawechod.echo.peers import Census
+from rawechod.echo.reflector import Drop, Policy, Reply
 from rawechod.echo.sweep import Sweep
+from rawechod.echo.tracer import as_received
 from rawechod.echo.tracing import Sink
 from rawechod.errors import InterfaceError
 from rawechod.packet.socket import Options
 from rawechod.reactor import Deadline, Reactor
-from rawechod.wire import ethernet
 
 NAME = "ebpf"
 NEVER_LEFT = "XDP_TX"
@@ -34,10 +34,77 @@ SWEEP_INTERVAL = 5_000_000_000
 _KEY = struct.Struct("=I")
 _NUMBER = struct.Struct("=Q")
 _FIRST = _KEY.pack(0)
+TRACES_SIZE = 1 << 18
+"""Octets of the ring buffer `traces` of reflect.bpf.c."""
+MOST_DROPPED = 0xFFFF
+"""Replies say how many modulo one more."""
+BATCH, PAUSE = 64, 10_000_000
+"""Traced frames that are read at once, and nanoseconds until more are: still far more than a watch is told."""
+_TRACED = struct.Struct(f"=QII{TRACED_OCTETS}s")
+"""`struct traced`: received_at, length, verdict, octets."""
 _LOOP = struct.Struct(f"=Q{HEAD_LENGTH}s?x")
 _SESSION_KEY_SIZE, _SESSION_SIZE = 16, 56
 _LAST = struct.Struct("=8xQ")
 """Of a session: when its last request came, behind the lock."""
+
+
+class Tracing:
+    """Tells a sink what the program has decided, frame by frame, as it says in its ring buffer.
+
+    Where that is full because we don't keep up, the program answers all the same and counts what it does not tell.
+    """
+
+    def __init__(self, reactor: Reactor, program: Program, sink: Sink, policy: Policy) -> None:
+        """The policy is the program's, who sees every tag. Raises InterfaceError."""
+        self._reactor, self._sink, self._policy = reactor, sink, policy.with_tags()
+        self._untold = program.map("untraced")
+        self._missed = self._untold.lookup_sum(_FIRST)
+        self._pause: Deadline | None = None
+        self._closed = False
+        try:
+            self._ring = Ring(program.map("traces"), TRACES_SIZE)
+        except OSError as error:
+            raise InterfaceError(f"the program can't be traced ({error.strerror})") from error
+        reactor.register(self._ring.fd, self._ready)
+
+    def settle(self) -> None:
+        """Tell of whatever has happened up to now."""
+        for _ in range(TRACES_SIZE // (BATCH * _TRACED.size) + 1):  # no more than there were
+            if not self._tell():
+                break
+
+    def close(self) -> None:
+        """Tell no more."""
+        self._closed = True
+        if self._pause:
+            self._pause.cancel()
+        else:
+            self._reactor.unregister(self._ring.fd)
+        self._ring.close()
+
+    def _ready(self, _events: int) -> None:
+        if self._tell() == BATCH and not self._closed:  # A flood: the rest of the daemon has its turn.
+            self._reactor.unregister(self._ring.fd)
+            self._pause = self._reactor.call_at(self._reactor.now() + PAUSE, self._go_on)
+
+    def _go_on(self) -> None:
+        self._pause = None
+        self._reactor.register(self._ring.fd, self._ready)
+
+    def _tell(self) -> int:
+        """Tell of some frames: how many."""
+        missed = self._untold.lookup_sum(_FIRST)
+        if missed > self._missed:
+            self._sink.missed(missed - self._missed)
+            self._missed = missed
+        records = self._ring.read(BATCH)
+        for record in records:
+            received_at, length, verdict, octets = _TRACED.unpack(record)
+            frame, arrival = as_received(octets[:length], length, self._policy)
+            reason = native.VERDICTS[verdict]
+            answer = Drop(reason) if reason else Reply(b"")
+            self._sink(frame, arrival._replace(received_at=received_at), answer)
+        return len(records)
 
 
 class KernelEngine:
@@ -49,8 +116,9 @@ class KernelEngine:
             raise UnavailableError("this rawechod was built without the eBPF program")
         self._reactor = reactor
         self._ifindex, self._options, self._duty, self._counters = ifindex, options, duty, counters
-        self._old_kernel_drops = 0
-        self._tracing = False
+        self._tracing: Tracing | None = None
+        self._dropped = 0
+        """What replies say that the socket's buffer has dropped."""
         self._told = [0] * len(native.VERDICTS)
         self._attachment = Attachment(reactor, ifindex, duty.xdp, self._never_left)
         self._program = self._attachment.program
@@ -73,7 +141,7 @@ class KernelEngine:
     @property
     def xdp(self) -> str | None:
         """The program's mode, None while it does not answer."""
-        return None if self._tracing else self._attachment.mode
+        return self._attachment.mode
 
     @property
     def note(self) -> str:
@@ -101,7 +169,8 @@ class KernelEngine:
         allow = self._program.map("allow")
         for mac in policy.allow:
             allow.update(_NUMBER.pack(int.from_bytes(mac)), b"\1")
-        settings = native.idle(settings) if self._tracing else settings
+        settings.traced = self._tracing is not None
+        settings.dropped = self._dropped
         self._program.map("settings_map").update(_FIRST, bytes(settings))
 
     def flush(self) -> None:
@@ -135,30 +204,32 @@ class KernelEngine:
             loops.update(_NUMBER.pack(int.from_bytes(peer)), _LOOP.pack(0, b"", True))
 
     def trace(self, sink: Sink | None) -> None:
-        """Let the socket have every frame for so long: what the program answers nobody else sees."""
-        if sink and not self._tracing:
-            self._reopen(replace(self._options, ethertype=ethernet.ETH_P_ALL))
-            self._rest.trace(sink)
-        was_tracing, self._tracing = self._tracing, sink is not None
+        """Tell of each frame from now on; the socket's engine tells of what the program passes on to it."""
+        self._rest.trace(sink)
+        if self._tracing:
+            self._tracing.close()
+        self._tracing = Tracing(self._reactor, self._program, sink, self._duty.policy) if sink else None
         self.adopt_settings(self._duty)
-        if was_tracing and not sink:
-            self._reopen(self._options)
 
-    def _reopen(self, options: Options) -> None:
-        """Another socket, which has all frames from here on before the old one is closed."""
-        self._rest.drain()
-        fresh = EpollEngine(self._reactor, self._ifindex, options, self._duty, self._counters)
-        self._old_kernel_drops += self._rest.kernel_drops()
-        self._rest.close()
-        self._rest = fresh
+    def settle_trace(self) -> None:
+        """Tell of whatever has arrived up to now."""
+        self._rest.settle_trace()
+        if self._tracing:
+            self._tracing.settle()
 
     def kernel_drops(self) -> int:
-        """Frames that found the socket's receive buffer full."""
-        return self._old_kernel_drops + self._rest.kernel_drops()
+        """Frames that found the socket's receive buffer full; from now on replies say so."""
+        drops = self._rest.kernel_drops()
+        if drops & MOST_DROPPED != self._dropped:
+            self._dropped = drops & MOST_DROPPED
+            self.adopt_settings(self._duty)
+        return drops
 
     def close(self) -> None:
         """Stop answering."""
         self._sweep_at.cancel()
+        if self._tracing:
+            self._tracing.close()
         self.flush()
         self._duty.reflector.peers.add(self._peers.census())
         self._attachment.close()
@@ -173,6 +244,7 @@ class KernelEngine:
     def _sweep(self) -> None:
         """Forget sessions and peers that fell silent; the program can't."""
         self._sweep_at = self._reactor.call_at(self._reactor.now() + SWEEP_INTERVAL, self._sweep)
+        self.kernel_drops()
         now = self._reactor.now()
         self._sessions.forget(lambda state: now - _LAST.unpack_from(state)[0] >= SessionTable.SILENCE)
         self._duty.reflector.peers.add(self._peers.forget(now))

@@ -112,6 +112,11 @@ class Listener:
         except InterfaceError:
             pass  # It is gone: rtnetlink is about to tell.
 
+    def settle_trace(self) -> None:
+        """Tell of whatever has happened up to now."""
+        if self._engine:
+            self._engine.settle_trace()
+
     def policy(self) -> Policy | None:
         """What it answers on the interface as it is; None without one."""
         if not self._link or not self._link.mac:

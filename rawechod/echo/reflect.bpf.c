@@ -189,7 +189,7 @@ struct {
 	__uint(max_entries, 1 << 16); /* one page, of any architecture's */
 } answered SEC(".maps");
 
-/* While somebody traces: each frame that is decided on here, as it came. ring.py has the layout. */
+/* While somebody traces: each frame that is decided on here, as it came. kernel_engine.py has the layout. */
 struct traced {
 	__u64 received_at;
 	__u32 length;

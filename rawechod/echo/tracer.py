@@ -50,7 +50,7 @@ class TracedFrame:
     meaning: str
     """The reason as a sentence."""
     left_out: int = 0
-    """Frames since the one before that were asked for and not told."""
+    """Frames since the one before that were asked for, or may have been, and not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,12 @@ class Watch:
         self.told += 1
         self._tell(replace(describe(interface, frame, arrival, answer), left_out=self._left_out))
         self._left_out = 0
+
+    def missed(self, interface: str, frames: int) -> None:
+        """So many frames of an interface could not be told; whether they were asked for, nobody knows."""
+        if self.wanted.interface in (None, interface):
+            self.matched += frames
+            self._left_out += frames
 
     def _wants(self, interface: str, frame: bytes, answer: Reply | Drop) -> bool:
         wanted = self.wanted

@@ -8,8 +8,23 @@ from typing import Protocol
 from rawechod.echo.reflector import Arrival, Drop, Reply
 from rawechod.echo.tracer import Watch
 
-Sink = Callable[[bytes, Arrival, Reply | Drop], None]
-"""Hears a frame, as the socket handed it over, and what became of it."""
+
+class Sink:
+    """Hears of each frame of one interface, for all watches."""
+
+    def __init__(self, interface: str, watches: list[Watch], now: Callable[[], int]) -> None:
+        self._interface, self._watches, self._now = interface, watches, now
+
+    def __call__(self, frame: bytes, arrival: Arrival, answer: Reply | Drop) -> None:
+        """A frame, as the socket handed it over, and what became of it."""
+        now = self._now()
+        for watch in list(self._watches):
+            watch.take(self._interface, frame, arrival, answer, now)
+
+    def missed(self, frames: int) -> None:
+        """So many more were decided on and could not be told."""
+        for watch in self._watches:
+            watch.missed(self._interface, frames)
 
 
 class Traceable(Protocol):
@@ -22,9 +37,12 @@ class Traceable(Protocol):
     def trace(self, sink: Sink | None) -> None:
         """Tell the sink of each frame from now on; None = no more."""
 
+    def settle_trace(self) -> None:
+        """Tell of whatever has happened up to now."""
+
 
 class Tracer:
-    """While nobody watches a listener it is not bothered: tracing costs it its fastest ways."""
+    """While nobody watches a listener it is not bothered."""
 
     def __init__(self, now: Callable[[], int]) -> None:
         self._now = now
@@ -41,7 +59,9 @@ class Tracer:
         )
 
     def stop(self, watch: Watch) -> None:
-        """Tell it no more."""
+        """Tell it no more, once it knows of all that has happened."""
+        for listener in self._traced:
+            listener.settle_trace()
         self._watches.remove(watch)
         self._update()
 
@@ -55,16 +75,8 @@ class Tracer:
         for listener in self._listeners:
             wanted = any(watch.wanted.interface in (None, listener.interface) for watch in self._watches)
             if wanted and listener not in self._traced:
-                self._traced[listener] = self._sink(listener.interface)
+                self._traced[listener] = Sink(listener.interface, self._watches, self._now)
                 listener.trace(self._traced[listener])
             elif not wanted and listener in self._traced:
                 del self._traced[listener]
                 listener.trace(None)
-
-    def _sink(self, interface: str) -> Sink:
-        def told(frame: bytes, arrival: Arrival, answer: Reply | Drop) -> None:
-            now = self._now()
-            for watch in list(self._watches):
-                watch.take(interface, frame, arrival, answer, now)
-
-        return told

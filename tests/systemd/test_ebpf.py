@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -56,6 +58,21 @@ def test_native_mode_is_given_up_where_answers_never_leave(privileged: Service, 
     [told] = wait_for(lambda: privileged.events("xdp_fallback"), "the journal to tell")
     assert (told["RAWECHO_INTERFACE"], told["PRIORITY"]) == ("eth1", "4")
     assert peer.probe(MAC_A, "--count", "3", "--interval", "10ms")["received"] == 3
+
+
+def test_it_is_watched_while_it_answers(privileged: Service, daemon: StartDaemon) -> None:
+    """The unit lets the daemon read what the program tells; nothing changes by that."""
+    peer = daemon(privileged.machine.peer, PEER)
+    with subprocess.Popen(
+        [*privileged.machine.inside, "rawechoctl", "--json=short", "trace"], stdout=subprocess.PIPE, text=True
+    ) as trace:
+        assert trace.stdout
+        assert json.loads(trace.stdout.readline())["event"] == "start"
+        assert peer.probe(MAC_A, "--count", "10", "--interval", "10ms")["received"] == 10
+        told = [json.loads(trace.stdout.readline()) for _ in range(10)]
+        assert privileged.listener()["engine"] == "ebpf"
+        trace.kill()
+    assert {one["decision"] for one in told} == {"replied"}
 
 
 @pytest.fixture

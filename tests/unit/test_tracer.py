@@ -141,6 +141,9 @@ class Listener:
         self.sink = sink
         self.changes += 1
 
+    def settle_trace(self) -> None:
+        """It tells things as they happen."""
+
 
 def test_listeners_tell_while_somebody_watches() -> None:
     """Only those that are watched; each is told to once, and to stop when the last watch ends."""
@@ -169,3 +172,17 @@ def test_a_reload_brings_other_listeners() -> None:
     assert one.sink is not None
     assert other.sink is not None
     assert one.changes == 1
+
+
+def test_what_nobody_saw_is_left_out() -> None:
+    """Frames that an engine could not tell: counted with the next one, by whoever watches that interface."""
+    tracer, listener = Tracer(lambda: 0), Listener("eth1")
+    tracer.follow([listener])
+    everything, elsewhere = Reader(), Reader(Wanted(interface="eth2"))
+    for reader in (everything, elsewhere):
+        tracer.start(reader.watch)
+    assert listener.sink
+    listener.sink.missed(7)
+    listener.sink(request(), Arrival(60), REPLIED)
+    assert [frame.left_out for frame in everything.told] == [7]
+    assert (everything.watch.matched, everything.watch.told, elsewhere.watch.matched) == (8, 1, 0)
