@@ -23,13 +23,13 @@ TAG_FILTERS = frozenset({"rx-vlan-filter", "rx-vlan-stag-filter"})
 """Of receiving no VLANs but those that the host has interfaces for."""
 RTM_NEWSTATS, RTM_GETSTATS, NLM_F_REQUEST = 92, 94, 1
 IFLA_STATS_LINK_64 = 1
-SIOCGIFNAME, SIOCETHTOOL = 0x8910, 0x8946
+SIOCGIFNAME, SIOCGIFMTU, SIOCETHTOOL = 0x8910, 0x8921, 0x8946
 _SENT = re.compile(r"rx_xdp_tx_cqe|tx(_queue)?_?\d*_xdp_tx")
 """mlx5 and virtio_net count XDP answers apart: their tx_packets are without them, or much too late."""
 _FAILED = re.compile(r"\w*xdp_tx_\w*(err|drop|full)\w*")
 _NAME_LENGTH = 32
 _TX_PACKETS = struct.Struct("=8xQ")
-_IFREQ_BY_INDEX = struct.Struct("=16si20x")
+_IFREQ_WITH_NUMBER = struct.Struct("=16si20x")
 _IFREQ_BY_NAME = struct.Struct("=16sQ16x")
 _STATS_REQUEST = struct.Struct("=IHHII B3xII")
 
@@ -52,13 +52,19 @@ class Driver:
     @property
     def interface(self) -> str:
         """The interface's name, now."""
-        asked = _IFREQ_BY_INDEX.pack(b"", self._ifindex)
+        asked = _IFREQ_WITH_NUMBER.pack(b"", self._ifindex)
         return _text(fcntl.ioctl(self._socket, SIOCGIFNAME, asked)[:16])
 
     @property
     def name(self) -> str:
         """The driver's."""
         return _text(self._ethtool(struct.pack("=I192x", ETHTOOL_GDRVINFO))[4:36])
+
+    @property
+    def mtu(self) -> int:
+        """The interface's MTU, now."""
+        asked = _IFREQ_WITH_NUMBER.pack(self.interface.encode(), 0)
+        return int(_IFREQ_WITH_NUMBER.unpack(fcntl.ioctl(self._socket, SIOCGIFMTU, asked))[1])
 
     @property
     def takes_tags(self) -> bool:

@@ -8,14 +8,15 @@ each sweep, for what proved itself may end: native answers on veth leave while t
 from __future__ import annotations
 
 import os
+import re
 import struct
 from collections.abc import Callable
 
 from rawechod import driver, events, journal
 from rawechod.driver import Driver
 from rawechod.echo import native
-from rawechod.echo.bpf import Native, Program, UnavailableError
-from rawechod.echo.trial import TELLS_TAGS, UNDISTURBED, Counts, Verdict, judge, refusal
+from rawechod.echo.bpf import Native, Program, RefusedError, UnavailableError
+from rawechod.echo.trial import TELLS_TAGS, UNDISTURBED, Counts, Period, Verdict, judge, refusal, refused
 from rawechod.errors import InterfaceError
 from rawechod.reactor import Deadline, Reactor
 
@@ -23,7 +24,9 @@ PATH = native.HERE / "reflect.bpf.o"
 ASKS_FOR_TAGS = native.HERE / "reflect-tags.bpf.o"
 """The same, but that its native program asks the driver for a frame's tag."""
 NATIVE, ON_TRIAL, GENERIC = "native", "native (on trial)", "generic"
+NEVER_RUN = "its driver has stopped running the program"
 NEVER_LEFT = "the driver's counters tell that its answers never left"
+KERNEL = tuple(int(number) for number in re.findall(r"\d+", os.uname().release)[:2])
 LOOK_AGAIN = 50_000_000
 """Nanoseconds to the next look at the counters, while it is not decided."""
 
@@ -45,7 +48,9 @@ class Attachment:
         self._bell: int | None = None
         """What the program rings at its first answer, while we wait for that."""
         self._link = -1
-        self._before = Counts(0, 0, 0)
+        self._before = Counts(0, 0, 0, 0)
+        self._decided_before = 0
+        self._asks_for_tags = self._native_refused = self._alone = False
         self._driver = Driver(ifindex)
         try:
             self.program = self._load()
@@ -66,6 +71,28 @@ class Attachment:
             except OSError:
                 pass  # It is gone: rtnetlink is about to tell.
 
+    def passed_by(self, frames: int) -> None:
+        """So many were answered by the socket since the last call, and not by the program.
+
+        In native mode it leaves none that it could answer to the socket, but on veth. So where the socket alone
+        answers, twice in a row, the driver has stopped running it.
+        """
+        decided = self._decided()
+        alone = frames > 0 and decided == self._decided_before
+        self._decided_before, before, self._alone = decided, self._alone, alone
+        if self.mode in (NATIVE, ON_TRIAL) and alone and before and not self._asks_for_tags:
+            self._fall_back(NEVER_RUN)
+
+    def renew(self) -> None:
+        """The MTU has changed: drivers give up a program that they took before, or take one now.
+
+        Raises InterfaceError where no mode is possible.
+        """
+        if self.program.native_fd is not None and (self.mode != GENERIC or self._native_refused):
+            self._detach()
+            self.problem = ""
+            self.attach()
+
     def close(self) -> None:
         """Take the program away."""
         self._detach()
@@ -75,16 +102,17 @@ class Attachment:
     def _load(self) -> Program:
         if self._may_be_native():
             try:
-                return self._load_native(self._driver.name == TELLS_TAGS)
+                self._asks_for_tags = self._driver.name == TELLS_TAGS
+                return self._load_native()
             except UnavailableError:
                 raise
             except InterfaceError as error:
                 self._refuse(str(error))
         return Program(PATH, "reflect")
 
-    def _load_native(self, tells_tags: bool) -> Program:
-        bound_to = self._ifindex if tells_tags else None
-        return Program(ASKS_FOR_TAGS if tells_tags else PATH, "reflect", Native("reflect_native", bound_to))
+    def _load_native(self) -> Program:
+        path, bound_to = (ASKS_FOR_TAGS, self._ifindex) if self._asks_for_tags else (PATH, None)
+        return Program(path, "reflect", Native("reflect_native", bound_to))
 
     def _may_be_native(self) -> bool:
         if self._wanted == GENERIC:
@@ -99,7 +127,7 @@ class Attachment:
         return self._wanted == NATIVE or name in UNDISTURBED
 
     def _danger(self) -> str:
-        return refusal(self._driver.name, self._driver.takes_tags)
+        return refusal(self._driver.name, self._driver.takes_tags, KERNEL)
 
     def _refuse(self, reason: str) -> None:
         """Tell why it is generic mode, if somebody asked for the other one by name."""
@@ -108,16 +136,29 @@ class Attachment:
 
     def _attach_native(self) -> bool:
         """Whether the driver takes it."""
+        self._native_refused = True
         try:
-            self._before = self._count()
             self._link = self.program.attach(self._ifindex, native=True)
-        except (InterfaceError, OSError) as error:
-            self._refuse(str(error))
+            self._before = self._count()  # Behind it: attaching makes some drivers count anew.
+        except RefusedError as error:
+            self._refuse(self._refused(error.code))
             return False
+        except OSError as error:
+            os.close(self._link)
+            self._refuse(f"its driver can't be asked ({error.strerror})")
+            return False
+        self._native_refused = False
+        self._decided_before = self._decided()
         self.mode, self._bell = ON_TRIAL, self.program.map("answered").fd
         self._reactor.register(self._bell, self._answered)
         journal.emit(events.XDP_ON_TRIAL, interface=self._name())
         return True
+
+    def _refused(self, code: int) -> str:
+        try:
+            return refused(self._driver.name, code, self._driver.mtu)
+        except OSError as error:
+            return str(error.strerror)
 
     def _attach_generic(self) -> None:
         self._link = self.program.attach(self._ifindex)
@@ -154,6 +195,9 @@ class Attachment:
             return
         counts, now = self._count(), self._reactor.now()
         period = counts.since(self._before)
+        if period is None:
+            self._before, self._doubted_since = counts, None
+            return
         verdict = judge(period, 0 if self._doubted_since is None else now - self._doubted_since)
         if verdict is Verdict.DISPROVED:
             self._fall_back(NEVER_LEFT)
@@ -168,10 +212,15 @@ class Attachment:
         verdicts = self.program.map("verdicts")
         claimed = sum(verdicts.lookup_sum(_VERDICT.pack(kind)) for kind in (native.REPLY, native.RETURN))
         counters = self._driver.counters()
-        sent = max(self._driver.tx_packets(), driver.sent_apart(counters))
-        return Counts(claimed, sent, driver.failed(counters))
+        apart, failed = driver.sent_apart(counters), driver.failed(counters)
+        return Counts(claimed, self._driver.tx_packets(), apart, failed)
 
-    def _believe(self, period: Counts) -> None:
+    def _decided(self) -> int:
+        """Frames that the program has decided on."""
+        verdicts = self.program.map("verdicts")
+        return sum(verdicts.lookup_sum(_VERDICT.pack(kind)) for kind in range(len(native.VERDICTS)))
+
+    def _believe(self, period: Period) -> None:
         if self.mode == ON_TRIAL and period.claimed:
             self.mode = NATIVE
             journal.emit(events.XDP_PROVED, interface=self._name())
@@ -192,11 +241,11 @@ class Attachment:
 
     def _tell_lost(self) -> None:
         try:
-            lost = self._count().since(self._before).lost
+            period = self._count().since(self._before)
         except OSError:
             return  # The driver does not say: they stay counted as transmitted.
-        if lost:
-            self._never_left(lost)
+        if period and period.lost:
+            self._never_left(period.lost)
 
     def _name(self) -> str:
         """The interface's, or its number once it is gone."""

@@ -25,12 +25,6 @@ LOG_SIZE = 1 << 14
 ANY = 0
 RINGBUF_BUSY, RINGBUF_DISCARD, RINGBUF_HEADER = 1 << 31, 1 << 30, 8
 _LINK_OPTIONS_SIZE = 16
-_HINTS = {
-    errno.EBUSY: ": another XDP program is attached",
-    errno.EEXIST: ": another XDP program is attached",
-    errno.ERANGE: " in native mode: its MTU is too large",
-}
-
 _p, _i, _u32, _u64, _s = ctypes.c_void_p, ctypes.c_int, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_char_p
 _SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "libbpf_set_print": (_p, (_p,)),
@@ -58,6 +52,16 @@ _SIGNATURES: dict[str, tuple[type | None, tuple[type, ...]]] = {
 
 class UnavailableError(InterfaceError):
     """This system has no eBPF for us: the library is missing, or the permission."""
+
+
+class RefusedError(InterfaceError):
+    """The interface takes no program of ours."""
+
+    def __init__(self, code: int) -> None:
+        hint = ": another XDP program is attached" if code in (errno.EBUSY, errno.EEXIST) else ""
+        super().__init__(f"the interface takes no XDP program{hint} ({os.strerror(code)})")
+        self.code = code
+        """The errno."""
 
 
 class _LinkOptions(ctypes.Structure):
@@ -163,14 +167,13 @@ class Program:
     def attach(self, ifindex: int, *, native: bool = False) -> int:
         """Run it on an interface, the other one in native mode, until the returned descriptor is closed.
 
-        The kernel closes it when we die, however we die. Raises InterfaceError.
+        The kernel closes it when we die, however we die. Raises RefusedError.
         """
         flags, fd = (XDP_FLAGS_DRV_MODE, self.native_fd) if native else (XDP_FLAGS_SKB_MODE, self.fd)
         options = _LinkOptions(_LINK_OPTIONS_SIZE, flags)
         link: int = self._library.bpf_link_create(fd, ifindex, ATTACH_TYPE_XDP, ctypes.byref(options))
         if link < 0:
-            hint = _HINTS.get(-link, "")
-            raise InterfaceError(f"the interface takes no XDP program{hint} ({os.strerror(-link)})")
+            raise RefusedError(-link)
         return link
 
 

@@ -120,6 +120,7 @@ class KernelEngine:
         self._dropped = 0
         """What replies say that the socket's buffer has dropped."""
         self._told = [0] * len(native.VERDICTS)
+        self._replied, self._by_socket = 0, counters.replied
         self._attachment = Attachment(reactor, ifindex, duty.xdp, self._never_left)
         self._program = self._attachment.program
         try:
@@ -152,9 +153,18 @@ class KernelEngine:
 
     def adopt(self, duty: Duty) -> None:
         """Follow a change of the interface that needs no other socket."""
+        resized = duty.policy.mtu != self._duty.policy.mtu
         self._duty = duty
         self.adopt_settings(duty)
+        if resized:
+            self._renew()
         self._rest.adopt(duty)
+
+    def _renew(self) -> None:
+        try:
+            self._attachment.renew()
+        except InterfaceError as error:
+            self._attachment.problem = str(error)  # The socket answers.
 
     def adopt_settings(self, duty: Duty) -> None:
         """Write the program's settings anew; raises InterfaceError where it does not know such a listener."""
@@ -177,8 +187,10 @@ class KernelEngine:
         """Bring the counters up to date."""
         verdicts = self._program.map("verdicts")
         counts = [verdicts.lookup_sum(_KEY.pack(verdict)) for verdict in range(len(native.VERDICTS))]
-        native.count(self._counters, [new - old for new, old in zip(counts, self._told, strict=True)])
+        fresh = [new - old for new, old in zip(counts, self._told, strict=True)]
+        native.count(self._counters, fresh)
         self._told = counts
+        self._replied += fresh[native.REPLY] + fresh[native.RETURN]
         self._rest.flush()
 
     def census(self) -> Census:
@@ -239,6 +251,7 @@ class KernelEngine:
         """So many were counted as transmitted in vain."""
         self.flush()
         self._counters.replied -= answers
+        self._replied -= answers
         self._counters.transmit_error(NEVER_LEFT, answers)
 
     def _sweep(self) -> None:
@@ -249,3 +262,6 @@ class KernelEngine:
         self._sessions.forget(lambda state: now - _LAST.unpack_from(state)[0] >= SessionTable.SILENCE)
         self._duty.reflector.peers.add(self._peers.forget(now))
         self._attachment.check()
+        self.flush()
+        before, self._by_socket = self._by_socket, self._counters.replied - self._replied
+        self._attachment.passed_by(self._by_socket - before)

@@ -24,7 +24,7 @@ def ours(two_hosts: tuple[Host, Host], daemon: StartDaemon, responder: Responder
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_ended_while_probing(ours: Daemon, number: signal.Signals) -> None:
-    """Each client gets its summary, which says why, and exits by it; the daemon exits with 0, and leaves nothing."""
+    """Each client gets its summary, which says why, and exits by it; the daemon exits with 0."""
     runs = [Probing(ours, *ENDLESS, MAC_B) for _ in range(3)]
     for run in runs:
         run.event("reply")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from rawechod import driver
-from rawechod.echo.trial import PATIENCE, Counts, Verdict, judge, refusal
+from rawechod.echo.trial import PATIENCE, Counts, Period, Verdict, judge, refusal, refused
 
 VETH = {"rx_queue_0_xdp_tx": 6, "rx_queue_0_xdp_tx_errors": 2, "rx_queue_1_xdp_tx_errors": 1}
 VETH |= {"tx_queue_0_xdp_xmit": 7, "tx_queue_0_xdp_xmit_errors": 7}
@@ -34,7 +36,7 @@ MLX5 |= {"rx0_xdp_tx_full": 2, "rx0_xdp_tx_err": 1, "rx0_xdp_tx_cqes": 8, "tx_xd
 )
 def test_verdicts(period: tuple[int, int, int], doubted_for: int, verdict: Verdict) -> None:
     """Failures that the driver counts disprove at once, its silence after a second; most of the answers decide."""
-    assert judge(Counts(*period), doubted_for) is verdict
+    assert judge(Period(*period), doubted_for) is verdict
 
 
 @pytest.mark.parametrize(
@@ -42,12 +44,25 @@ def test_verdicts(period: tuple[int, int, int], doubted_for: int, verdict: Verdi
 )
 def test_lost_answers(period: tuple[int, int, int], lost: int) -> None:
     """Whichever counter tells of more, but never more than were claimed."""
-    assert Counts(*period).lost == lost
+    assert Period(*period).lost == lost
 
 
-def test_between_two_moments() -> None:
-    """The difference of each."""
-    assert Counts(9, 8, 7).since(Counts(1, 2, 3)) == Counts(8, 6, 4)
+@pytest.mark.parametrize(
+    ("before", "after", "period"),
+    [
+        ((1, 2, 0, 3), (9, 8, 0, 7), Period(8, 6, 4)),
+        ((3, 2000, 0, 0), (6, 2001, 3, 0), Period(3, 3, 0)),  # virtio_net with several queues, mlx5
+        ((3, 2000, 3, 0), (6, 2004, 5, 0), Period(3, 4, 0)),
+        ((3, 2000, 0, 0), (6, 7, 0, 0), None),
+        ((3, 7, 5, 0), (6, 10, 2, 0), None),
+        ((3, 7, 5, 9), (6, 10, 8, 1), None),
+    ],
+)
+def test_between_two_moments(
+    before: tuple[int, int, int, int], after: tuple[int, int, int, int], period: Period | None
+) -> None:
+    """The larger increment of the two that count sent frames; nothing where the driver has begun to count anew."""
+    assert Counts(*after).since(Counts(*before)) == period
 
 
 @pytest.mark.parametrize(
@@ -75,4 +90,25 @@ def test_sent_apart_by_name() -> None:
 )
 def test_where_tags_stay(name: str, takes_tags: bool, allowed: bool) -> None:
     """Native mode needs them in the frame, or a driver that it can ask."""
-    assert (refusal(name, takes_tags) == "") is allowed
+    assert (refusal(name, takes_tags, (6, 8)) == "") is allowed
+
+
+def test_an_old_kernel() -> None:
+    """It has nothing to ask veth with; the others are not asked."""
+    assert refusal("veth", True, (6, 1)) == "on veth it takes Linux 6.8"
+    assert refusal("virtio_net", False, (6, 1)) == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "mtu", "said"),
+    [
+        (errno.EOPNOTSUPP, 1500, "e1000e has no native XDP"),
+        (errno.EINVAL, 9000, "e1000e takes no program at MTU 9000"),
+        (errno.ERANGE, 9000, "e1000e takes no program at MTU 9000"),
+        (errno.EINVAL, 1500, "e1000e takes no program (Invalid argument)"),
+        (errno.EBUSY, 1500, "another XDP program is attached"),
+    ],
+)
+def test_refusals_are_sentences(code: int, mtu: int, said: str) -> None:
+    """Which an operator can act upon."""
+    assert refused("e1000e", code, mtu) == said
