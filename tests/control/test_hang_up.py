@@ -76,6 +76,17 @@ def test_close_ends_the_probe(served: Daemon, probes: Callable[[], int], oneway:
     wait_for(lambda: probes() == 0, "its end")
 
 
+def test_close_ends_the_waiting(served: Daemon, probes: Callable[[], int]) -> None:
+    """A probe that sends no more and waits for its last replies ends with its caller, too."""
+    with connect(served.control) as talk:
+        silent = {"target": "02:00:00:00:00:99", "timeout": "60s"}
+        talk.more("Probe", **(ENDLESS | silent))
+        wait_for(lambda: probes() == 1, "the probe")
+        talk.finish()
+        assert probes() == 1
+    wait_for(lambda: probes() == 0, "its end")
+
+
 def test_close_with_unread_events(served: Daemon, probes: Callable[[], int]) -> None:
     """Events that nobody read do not keep the probe."""
     with connect(served.control) as talk:

@@ -28,6 +28,12 @@ LONG = Script(rest=Action(delay=100 * MS))
 """What one direction does of a cable around the world."""
 
 
+def pause(what: str) -> None:
+    """Half a second, which is part of what happens here."""
+    ends = time.monotonic() + 0.5
+    wait_for(lambda: time.monotonic() > ends, what)
+
+
 @pytest.fixture
 def ours(two_hosts: tuple[Host, Host], daemon: StartDaemon) -> Daemon:
     """The daemon in host a."""
@@ -42,17 +48,15 @@ def far_away(root: None, daemon: StartDaemon) -> Iterator[Daemon]:
         yield daemon(made.a, table())
 
 
-@pytest.mark.parametrize("pace", ["1ms", "90us"], ids=["stamped", "read in C"])
-def test_a_prober_that_stands_still(far_away: Daemon, pace: str) -> None:
+@pytest.mark.parametrize(("pace", "count"), [("1ms", "3000"), ("90us", "30000")], ids=["stamped", "read in C"])
+def test_a_prober_that_stands_still(far_away: Daemon, pace: str, count: str) -> None:
     """For longer than the timeout: what came in time was received, whenever it is read."""
-    with closing(Probing(far_away, "-c", "4000", "-i", pace, "-W", "300ms", MAC_B, "-q")) as run:
+    with closing(Probing(far_away, "-c", count, "-i", pace, "-W", "300ms", MAC_B, "-q")) as run:
         wait_for(lambda: far_away.status()["probes"], "the probe")
-        time.sleep(0.2)  # Until some have been sent, and fewer have been answered.
         with stopped(far_away):
-            began = time.monotonic()
-            wait_for(lambda: time.monotonic() - began > 0.5, "a timeout and more")
+            pause("a timeout and more")
         summary = run.summary()
-        assert (summary["sent"], summary["received"], summary["lost"]) == (4000, 4000, 0)
+        assert (summary["sent"], summary["received"], summary["lost"]) == (int(count), int(count), 0)
         assert (summary["late"], summary["duplicates"]) == (0, 0)
         assert summary["achieved_interval_ns"] > 0
 
@@ -117,10 +121,11 @@ def test_a_flood_on_an_interface_that_is_down(
         two_hosts[0].ip("link", "set", "eth1", "down")
         for _ in range(10):
             run.event("lost", error="ENETDOWN")
+        pause("many attempts, if nothing held them back")
         two_hosts[0].ip("link", "set", "eth1", "up")
         run.event("reply")
         summary = run.interrupt()
-        assert 10 <= summary["send_errors"]["ENETDOWN"] <= summary["lost_here"] < 500
+        assert 10 <= summary["send_errors"]["ENETDOWN"] <= summary["lost_here"] < 200
         assert sum(summary[part] for part in PARTS) == summary["lost"]
         assert run.wait() == 0
 
