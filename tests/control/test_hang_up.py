@@ -81,7 +81,7 @@ def test_close_ends_the_waiting(served: Daemon, probes: Callable[[], int]) -> No
     with connect(served.control) as talk:
         silent = {"target": "02:00:00:00:00:99", "timeout": "60s"}
         talk.more("Probe", **(ENDLESS | silent))
-        wait_for(lambda: probes() == 1, "the probe")
+        assert talk.receive()["parameters"]["event"] == "start"
         talk.finish()
         assert probes() == 1
     wait_for(lambda: probes() == 0, "its end")
