@@ -43,6 +43,7 @@ class _Shared(ctypes.Structure):
     _fields_ = (
         ("settings", native.Settings),
         ("verdicts", ctypes.c_uint64 * VERDICTS),
+        ("dropped_before", ctypes.c_uint64),
         ("unhandled", ctypes.c_int32 * BATCH),
         ("refused", Refusal * BATCH),
         ("unhandled_count", ctypes.c_int32),
@@ -81,6 +82,7 @@ def _library() -> ctypes.CDLL | None:
     library.re_tables_open_loops.argtypes = (address, ctypes.POINTER(u64), ctypes.c_int)
     library.re_batch_new.argtypes = (address, ctypes.c_int, u32, u32, u32)
     library.re_batch_free.argtypes = library.re_batch_serve.argtypes = (address,)
+    library.re_batch_dropped.restype, library.re_batch_dropped.argtypes = u64, (address,)
     library.re_batch_look.argtypes = (address, ctypes.c_int, ctypes.POINTER(Arrival))
     return library
 
@@ -187,6 +189,7 @@ class Accelerator:
         self._shared = _Shared.from_address(self._batch)
         self._shared.settings = settings
         self._told = [0] * VERDICTS
+        self._dropped = 0
 
     def adopt(self, settings: native.Settings) -> None:
         """Follow a change of the policy; buckets and sessions go on."""
@@ -216,10 +219,16 @@ class Accelerator:
         return [self._look(slot) for slot in self._shared.unhandled[:count]] if count else []
 
     def flush(self, counters: Counters) -> None:
-        """Add what was counted since the last call; frames left to the reflector are counted by it."""
+        """Add what was counted since the last call; frames left to the reflector are counted by it.
+
+        Replies say from then on what the listener's receive buffers dropped in all. To be called first of all.
+        """
         counts = list(self._shared.verdicts)
         native.count(counters, [new - old for new, old in zip(counts, self._told, strict=True)])
-        self._told = counts
+        dropped = self._library.re_batch_dropped(self._batch)
+        counters.kernel_drops += dropped - self._dropped
+        self._told, self._dropped = counts, dropped
+        self._shared.dropped_before = counters.kernel_drops - dropped
 
     def trace(self, on: bool) -> None:
         """Keep of each frame what a trace shows."""

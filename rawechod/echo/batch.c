@@ -28,6 +28,7 @@ struct re_traced {
 struct re_batch {
 	struct re_settings settings;
 	__u64 verdicts[RE_VERDICTS];   /* frames so far; those for reflector.py under RE_PASS */
+	__u64 dropped_before;          /* what the listener's former sockets dropped */
 	__s32 unhandled[BATCH];        /* the slots of the last batch that are for reflector.py */
 	struct refusal refused[BATCH]; /* the last batch's replies that the kernel did not take */
 	__s32 unhandled_count;
@@ -91,6 +92,7 @@ static int serve_frame(struct re_batch *batch, int slot, int replies)
 		.other_host = arrival->packet_type == PACKET_OTHERHOST,
 		.monotonic = clock_ns(CLOCK_MONOTONIC),
 		.received_at = arrival->received_at,
+		.dropped = (__u16)(batch->dropped_before + batch->frames.dropped),
 	};
 	enum re_verdict verdict = RE_PASS;
 	__u8 *pdu = 0;
@@ -191,6 +193,13 @@ void re_batch_free(struct re_batch *batch)
 {
 	batch_close(&batch->frames);
 	free(batch);
+}
+
+/* Frames that this socket's receive buffer dropped so far. */
+__u64 re_batch_dropped(struct re_batch *batch)
+{
+	batch_count_dropped(&batch->frames);
+	return batch->frames.dropped;
 }
 
 /* Serve one batch: the number of frames received, or minus the errno. */

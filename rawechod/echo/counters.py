@@ -32,6 +32,8 @@ class Counters:
     def __init__(self) -> None:
         self.received = 0
         self.replied = 0
+        self.kernel_drops = 0
+        """Frames that found a receive buffer full; the low 16 bits stand in each reply."""
         self._dropped: Counter[DropReason] = Counter()
         self._transmit_errors: Counter[str] = Counter()
 

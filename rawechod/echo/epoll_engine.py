@@ -35,6 +35,7 @@ OUR_FAULTS = frozenset({errno.EBADF, errno.EFAULT, errno.EINVAL, errno.EMSGSIZE,
 """Errors of recvmmsg that no interface causes: going on would be a busy loop."""
 
 
+DROPPED_MASK = 0xFFFF
 OUTCOMES: tuple[Reply | Drop | None, ...] = (
     None,
     Reply(b""),
@@ -80,7 +81,6 @@ class EpollEngine:
         self._place = (ifindex, options)
         self._receiver: BatchReceiver | None = None
         self._accelerator: Accelerator | None = None
-        self._kernel_drops = 0
         self._sink: Sink | None = None
         self._socket = self._use(self._open())
 
@@ -102,6 +102,8 @@ class EpollEngine:
         """Bring the counters up to date."""
         if self._accelerator:
             self._accelerator.flush(self._counters)
+        else:
+            self._counters.kernel_drops += kernel_drops(self._socket)
 
     def census(self) -> Census:
         """What was counted of each peer by the engine itself: nothing, that is the tables' or the reflector's."""
@@ -136,14 +138,17 @@ class EpollEngine:
         self.drain()
 
     def kernel_drops(self) -> int:
-        """Frames that found the receive buffer full, since this socket was opened."""
-        self._kernel_drops += kernel_drops(self._socket)
-        return self._kernel_drops
+        """Frames that found a receive buffer of the listener's full."""
+        self.flush()
+        return self._counters.kernel_drops
 
     def close(self) -> None:
         """Stop answering."""
         self._reactor.unregister(self._socket.fileno())
-        self._release()
+        self.flush()
+        if self._accelerator:
+            self._accelerator.close()
+        self._accelerator = self._receiver = None
         self._socket.close()
 
     def _reopen(self) -> None:
@@ -152,7 +157,6 @@ class EpollEngine:
             fresh = self._open(self.drain)
         except InterfaceError:
             return  # It is gone again; rtnetlink is about to tell.
-        self.kernel_drops()
         self.close()
         self._socket = self._use(fresh)
 
@@ -181,6 +185,7 @@ class EpollEngine:
         if tables:
             self._accelerator = Accelerator(sock, size, self._settings(tables), tables, self._ring)
             self._accelerator.trace(self._sink is not None)
+            self._accelerator.flush(self._counters)
         else:
             self._receiver = BatchReceiver(sock, size)
         self._reactor.register(sock.fileno(), self._ready)
@@ -197,12 +202,6 @@ class EpollEngine:
         """Tell the part in C what is its business."""
         if self._accelerator and self._duty.tables:
             self._accelerator.adopt(self._settings(self._duty.tables))
-
-    def _release(self) -> None:
-        if self._accelerator:
-            self.flush()
-            self._accelerator.close()
-        self._accelerator = self._receiver = None
 
     def _ready(self, _events: int) -> None:
         for _ in range(ROUNDS):
@@ -224,10 +223,12 @@ class EpollEngine:
             return self._serve_fast(self._accelerator)
         assert self._receiver
         batch = self._receiver.receive()
+        if batch:
+            self._counters.kernel_drops += kernel_drops(self._socket)
         answers = self._answer(batch)
         if self._sink:
             for received, answer in zip(batch, answers, strict=True):
-                self._sink(received.frame, _arrival(received), answer)
+                self._sink(received.frame, self._arrival(received), answer)
         return len(batch)
 
     def _serve_fast(self, fast: Accelerator) -> int:
@@ -241,19 +242,18 @@ class EpollEngine:
             self._tell(self._sink, fast.traced(count), iter(answers))
         return count
 
-    @staticmethod
-    def _tell(sink: Sink, traced: Iterable[Traced], answers: Iterator[Reply | Drop]) -> None:
+    def _tell(self, sink: Sink, traced: Iterable[Traced], answers: Iterator[Reply | Drop]) -> None:
         """Of a batch that C served; the reflector's answers to what C left alone are in the same order."""
         for frame, verdict, refused in traced:
             answer = OUTCOMES[verdict] or next(answers)
-            sink(frame.frame, _arrival(frame), Drop(DropReason.TRANSMIT_ERROR) if refused else answer)
+            sink(frame.frame, self._arrival(frame), Drop(DropReason.TRANSMIT_ERROR) if refused else answer)
 
     def _answer(self, batch: list[Received]) -> list[Reply | Drop]:
         """Have the reflector decide, and send its replies: what became of each frame."""
         if not batch:
             return []
         self._counters.received += len(batch)
-        answers = [self._duty.reflector.reflect(one.frame, _arrival(one), _now()) for one in batch]
+        answers = [self._duty.reflector.reflect(one.frame, self._arrival(one), _now()) for one in batch]
         replies = [index for index, answer in enumerate(answers) if isinstance(answer, Reply)]
         refused = self._sender.send([answer.frame for answer in answers if isinstance(answer, Reply)])
         self._counters.replied += len(replies) - len(refused)
@@ -265,6 +265,16 @@ class EpollEngine:
                 self._counters.drop(answer.reason)
         return answers
 
+    def _arrival(self, received: Received) -> Arrival:
+        return Arrival(
+            received.length,
+            ethernet.Tag(*received.tag) if received.tag else None,
+            received.packet_type == PACKET_OUTGOING,
+            received.packet_type == PACKET_OTHERHOST,
+            received.received_at,
+            self._counters.kernel_drops & DROPPED_MASK,
+        )
+
     def _count_refused(self, codes: Iterable[int]) -> None:
         for code in codes:
             self._counters.transmit_error(errno.errorcode.get(code, str(code)))
@@ -272,13 +282,3 @@ class EpollEngine:
 
 def _now() -> Instant:
     return Instant(time.monotonic_ns(), time.time_ns())
-
-
-def _arrival(received: Received) -> Arrival:
-    return Arrival(
-        received.length,
-        ethernet.Tag(*received.tag) if received.tag else None,
-        received.packet_type == PACKET_OUTGOING,
-        received.packet_type == PACKET_OTHERHOST,
-        received.received_at,
-    )

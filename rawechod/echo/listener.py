@@ -73,7 +73,7 @@ class Listener:
         self._engine_note = ""
         self._link: Link | None = None
         self._problem = ""
-        self._old_kernel_drops = 0
+        self._inherited_drops = 0
         self._bridge = ""
         self._ethertype = ethernet.ETHERTYPES[settings.ethertype]
         self._reflector = new_reflector(settings, Policy(self._ethertype, ethernet.ZERO, 0))
@@ -133,7 +133,7 @@ class Listener:
         """Stop, for good: what it remembered."""
         self.arming.close()
         self._stop()
-        memory = (self._tables or self._reflector).export()
+        memory = (self._tables or self._reflector).export()._replace(dropped=self._counters.kernel_drops)
         if self._tables:
             self._tables.close()
         self._tables = None
@@ -143,13 +143,13 @@ class Listener:
         """Go on with the sessions of a listener that ended, where this one takes its place with other settings."""
         if _place(settings) == _place(self.settings):
             (self._tables or self._reflector).import_(memory.uncounted())
+            self._inherited_drops = self._counters.kernel_drops = memory.dropped
 
     def _stop(self) -> None:
         if self._storm_watch:
             self._storm_watch.close()
         self._storm_watch = None
         if self._engine:
-            self._old_kernel_drops += self._engine.kernel_drops()
             self._engine.close()
         self._engine = None
 
@@ -158,7 +158,6 @@ class Listener:
         if self._engine:
             self._engine.flush()
         link, settings, counters = self._link, self.settings, self._counters.values()
-        engine_drops = self._engine.kernel_drops() if self._engine else 0
         return ListenerStatus(
             interface=settings.interface,
             ifindex=link.ifindex if link else None,
@@ -174,7 +173,7 @@ class Listener:
             armed=self.arming.armed if self.arming.needed else None,
             armed_for_s=self.arming.remaining,
             **asdict(counters),
-            kernel_drops=self._old_kernel_drops + engine_drops,
+            kernel_drops=self._counters.kernel_drops - self._inherited_drops,
             notes=self._notes(counters.dropped),
         )
 

@@ -57,10 +57,12 @@ class Memory(NamedTuple):
     """Received of peers that were forgotten, or found no room."""
     due: int = 0
     """When the listener's own bucket is full again, monotonic, nanoseconds."""
+    dropped: int = 0
+    """Frames that the receive buffers dropped; from one listener to its successor."""
 
     def uncounted(self) -> Memory:
         """The sessions alone: for a listener that counts anew, under other limits."""
-        return Memory(self.sessions, [])
+        return Memory(self.sessions, [], dropped=self.dropped)
 
 
 class Remembering(Protocol):

@@ -46,6 +46,7 @@ struct batch {
 	__s32 fd;
 	__u32 slot_size;
 	__u8 *slots;
+	__u64 dropped; /* frames that found the receive buffer full: since the socket was opened, as far as told */
 	struct ring ring;
 	struct re_arrival arrivals[BATCH];
 	struct mmsghdr received[BATCH], sent[BATCH];
@@ -93,6 +94,16 @@ static inline void read_ancillary(struct msghdr *message, struct re_arrival *arr
 	}
 }
 
+/* Count what found the receive buffer full since the last time: whoever reads it takes it away from all others. */
+static inline void batch_count_dropped(struct batch *batch)
+{
+	struct tpacket_stats told = {0};
+	socklen_t size = sizeof told;
+
+	if (getsockopt(batch->fd, SOL_PACKET, PACKET_STATISTICS, &told, &size) == 0)
+		batch->dropped += told.tp_drops;
+}
+
 /* Take at most BATCH frames by recvmmsg: how many, or minus the errno. */
 static inline int take_messages(struct batch *batch)
 {
@@ -116,6 +127,8 @@ static inline int take_messages(struct batch *batch)
 		};
 		read_ancillary(&message->msg_hdr, &batch->arrivals[index]);
 	}
+	if (count)
+		batch_count_dropped(batch);
 	return count;
 }
 
@@ -132,6 +145,7 @@ static inline int take_error(int fd)
 static inline int take_ring(struct batch *batch)
 {
 	struct tpacket2_hdr *header;
+	__u32 status = 0;
 	int count;
 
 	for (count = 0; count < BATCH && (header = ring_peek(&batch->ring, (__u32)count)); count++) {
@@ -144,7 +158,10 @@ static inline int take_ring(struct batch *batch)
 		arrival->length = header->tp_len;
 		arrival->packet_type = address->sll_pkttype;
 		put_tag(arrival, header->tp_status, header->tp_vlan_tpid, header->tp_vlan_tci);
+		status |= header->tp_status;
 	}
+	if (status & TP_STATUS_LOSING)
+		batch_count_dropped(batch);
 	return count ? count : take_error(batch->fd);
 }
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import secrets
+import select
+import threading
+
 import pytest
 
+from rawechod.echo import accelerator
+from rawechod.echo.epoll_engine import EpollEngine
 from tests.lab import MAC_A, MAC_B, Host, wait_for
 from tests.netns.client import stopped
 from tests.netns.conftest import ENGINES, Responder, table
@@ -19,8 +26,10 @@ from tests.netns.frames import (
     Tag,
     eapol,
     header,
+    parse,
     request,
 )
+from tests.netns.in_process import listening
 from tests.netns.port import Port
 
 OTHER = "02:00:00:00:00:99"
@@ -161,18 +170,62 @@ def test_two_listeners_on_one_interface(two_hosts: tuple[Host, Host], responder:
     assert [ours.listener(index)["replied"] for index in (0, 1)] == [3, 2]
 
 
-def test_what_found_the_buffer_full_is_counted(responder: Responder, near: Port) -> None:
-    """A daemon that can't keep up loses frames in the kernel: each is counted there or here."""
-    ours = responder(rate_limit=0, peer_rate_limit=0)
-    many = [request()] * 20_000
+def last_answer(near: Port) -> tuple[bytes, int]:
+    """Ask until the last question is answered, for they may get lost too: the answer, and how many were asked."""
+    for asked in itertools.count(1):
+        session = secrets.randbits(32)
+        near.send(request(pdu=Pdu(session=session)))
+        while select.select([near], [], [], 2)[0]:
+            reply = near.receive()
+            if parse(reply).pdu.session == session:
+                return reply, asked
+    raise AssertionError
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["python", "c"])
+def test_what_found_the_buffer_full_is_counted(
+    two_hosts: tuple[Host, Host], near: Port, compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each lost frame is counted, once, also over another socket; the next reply says how many, modulo 65536."""
+    monkeypatch.setattr(accelerator, "available", lambda: compiled)
+    held, ready = threading.Lock(), EpollEngine._ready
+
+    def holdable(engine: EpollEngine, events: int) -> None:
+        with held:
+            ready(engine, events)
+
+    monkeypatch.setattr(EpollEngine, "_ready", holdable)
+    many = [request(pdu=Pdu(op=7))] * 1000
+    sent = 0
+    with listening(two_hosts[1], engine="epoll", rate_limit=0, peer_rate_limit=0) as listener:
+        for mtu in (None, "9000", "1500"):
+            with held:
+                for _ in range(70):
+                    near.send(*many)
+            reply, asked = last_answer(near)
+            sent += 70_000 + asked
+            with held:
+                status = listener.status()
+            lost = status.kernel_drops
+            assert lost == sent - status.received
+            assert lost > 0
+            assert parse(reply).pdu.dropped == lost % 65536
+            if mtu:
+                two_hosts[1].ip("link", "set", "eth1", "mtu", mtu)
+                wait_for(lambda mtu=mtu: listener.policy().mtu == int(mtu), "the new MTU")  # type: ignore[misc,union-attr]
+
+
+def test_a_stopped_daemon_tells_what_it_lost(responder: Responder, near: Port) -> None:
+    """To whoever asks, and in its status; a reload that changes the listener does not make it forget."""
+    ours = responder(rate_limit=0, peer_rate_limit=0, ethertype="ETH_P_802_EX1")
     with stopped(ours):
-        near.send(*many)
-
-    def all_counted() -> bool:
-        listener = ours.listener()
-        return bool(listener["received"] + listener["kernel_drops"] == len(many))
-
-    wait_for(all_counted, "all frames counted")
-    listener = ours.listener()
-    assert listener["kernel_drops"] > 0
-    assert listener["replied"] == listener["received"] > 0
+        for _ in range(70):
+            near.send(*[request(pdu=Pdu(op=7))] * 1000)
+    reply, asked = last_answer(near)
+    lost = 70_000 + asked - ours.listener()["received"]
+    assert lost == ours.listener()["kernel_drops"] > 0
+    assert parse(reply).pdu.dropped == lost % 65536
+    assert ours.reload(table(ethertype="ETH_P_802_EX1", rate_limit=5000)).returncode == 0
+    (reply,) = near.answers(request())
+    assert parse(reply).pdu.dropped == lost % 65536
+    assert ours.listener()["kernel_drops"] == 0

@@ -158,11 +158,11 @@ def test_a_memory_changes_hands() -> None:
     assert [isinstance(answer, Reply) for answer in before] == [True] * 65 + [False] * 5
     assert first.export() == Memory([], [])
     assert _answer(second, 71) == Drop(DropReason.PEER_RATE_LIMIT)
-    (session,), (peer,), forgotten, due = second.export()
+    memory = second.export()
+    (session,), (peer,) = memory.sessions, memory.peers
     assert (session.received, session.highest, session.recent) == (71, 71, 2**71 - 1)
     assert (peer.mac, peer.received, peer.replied, peer.last) == (PEER, 71, 65, NOW.monotonic)
-    assert peer.due > due > NOW.monotonic
-    assert forgotten == 0
+    assert peer.due > memory.due > NOW.monotonic
 
 
 def _answer(reflector: Reflector, seq: int) -> Reply | Drop:
