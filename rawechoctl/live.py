@@ -12,7 +12,7 @@ from rich.text import Text as Words
 
 from rawechoctl import history, text
 from rawechoctl.output import draw_plainly
-from rawechoctl.render import brief, percent, span
+from rawechoctl.render import brief, percent, sent, span
 from rawechoctl.tally import Tally
 from rawechod.control.varlink import Parameters as Body
 
@@ -74,9 +74,7 @@ class Live:
 
     def _view(self, now: float) -> RenderableType:
         start = self._start
-        title = (
-            f"{start['target']} on {start['interface']}, EtherType {start['ethertype']}, {start['size']} octets"
-        )
+        title = f"{start['target']} on {start['interface']}, {sent(start)}"
         lines = [_line(title, "bold"), *([_line(start["note"])] if start["note"] else []), Words()]
         # Short: the terminal writes ^C behind it, which must not begin a line.
         ending = _line("Ctrl-C ends it", "dim")

@@ -82,14 +82,14 @@ def pace(summary: Parameters) -> str:
     return f"one request every {brief(achieved)} on average; every {brief(asked)} was asked for"
 
 
-def sent_as(about: Parameters) -> list[str]:
-    """What was sent that is not usual, of a start or a summary: `VLAN 100 priority 5`, `pattern zero`, `flood`."""
-    parts = []
+def sent(about: Parameters) -> str:
+    """What is sent, of a start: `EtherType ETH_P_PAE, 64 octets, VLAN 100 priority 5, pattern zero, flood`."""
+    parts = [f"EtherType {about['ethertype']}", f"{about['size']} octets"]
     if about["vlan"] is not None:
         parts.append(f"VLAN {about['vlan']} priority {about['pcp']}")
     if about["pattern"] not in ("", USUAL_PATTERN):
         parts.append(f"pattern {about['pattern']}")
-    return parts + [word for word in ("flood", "hello") if about[word]]
+    return ", ".join(parts + [word for word in ("flood", "hello") if about[word]])
 
 
 def brief(nanoseconds: float) -> str:

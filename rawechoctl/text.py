@@ -71,8 +71,7 @@ def _clock(nanoseconds: int) -> str:
 
 
 def _start(out: Output, start: Body) -> None:
-    about = [f"EtherType {start['ethertype']}", f"{start['size']} octets", *render.sent_as(start)]
-    out.line(f"PROBE {start['target']} on {start['interface']}, {', '.join(about)}")
+    out.line(f"PROBE {start['target']} on {start['interface']}, {render.sent(start)}")
     if start["note"]:
         out.line(start["note"])
 

@@ -31,5 +31,6 @@ def _rows(listener: Parameters) -> list[tuple[str, int]]:
         ("replied", listener["replied"]),
         *((f"dropped: {reason}", count) for reason, count in listener["dropped"].items()),
         *((f"transmit error {name}", count) for name, count in listener["transmit_errors"].items()),
-        ("lost before us (receive buffer full)", listener["kernel_drops"]),
+        ("replies to this host's probes", listener["probe_replies"]),
+        ("dropped by the kernel (receive buffer full)", listener["kernel_drops"]),
     ]

@@ -27,8 +27,8 @@ def run(client: Client, _arguments: Namespace, out: Output) -> int:
         _listener(listener, out)
     for probe in status["probes"]:
         out.line(
-            f"probe of {probe['target']} on {probe['interface']} with EtherType {probe['ethertype']}, "
-            f"since {render.span(probe['running_s'])}, for uid {probe['uid']}"
+            f"probing {probe['target']} on {probe['interface']}, EtherType {probe['ethertype']}, "
+            f"for {render.span(probe['running_s'])}, started by uid {probe['uid']}"
         )
     return exits.DONE
 
@@ -63,7 +63,7 @@ def _listener(listener: Parameters, out: Output) -> None:
     reasons = f" ({render.drops(listener)})" if dropped else ""
     out.line(
         f"    {listener['received']} received, {listener['replied']} replied, {dropped} dropped{reasons}"
-        + (f", {listener['kernel_drops']} lost before us" if listener["kernel_drops"] else "")
+        + (f", {listener['kernel_drops']} dropped by the kernel" if listener["kernel_drops"] else "")
     )
     for note in listener["notes"]:
         out.line(f"    note: {note}")

@@ -166,6 +166,7 @@ class Methods:
             "replied",
             "dropped",
             "transmit_errors",
+            "probe_replies",
             "kernel_drops",
         )
         listeners = self._daemon.listeners()

@@ -68,13 +68,15 @@ static void queue_reply(struct re_batch *batch, struct re_frame *frame, const st
 	batch->frames.send_vectors[index].iov_len = (size_t)(frame->end - start);
 }
 
-/* Whether a frame that re_decide left is an echo reply. A prober of this host hears as many as it sends requests,
+/* Whether a frame that re_decide left is an echo reply to this host: its prober hears as many as it sends requests,
  * and so does the listener beside it. */
 static int is_heard(const struct re_settings *settings, const struct re_frame *frame, const __u8 *pdu)
 {
 	if (!pdu || settings->loopback || pdu[RE_OP_OFFSET] != RE_OP_REPLY)
 		return 0;
 	if (re_u16(pdu) != RE_MAGIC || pdu[2] != RE_VERSION)
+		return 0;
+	if (re_mac(frame->data) != settings->mac)
 		return 0;
 	return settings->loopback_device || re_mac(frame->data + 6) != settings->mac;
 }

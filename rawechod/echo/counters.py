@@ -21,9 +21,12 @@ class CounterValues:
     """A listener's counters at one moment, since it was configured."""
 
     received: int
+    """Those replied and those dropped."""
     replied: int
     dropped: dict[str, int]
     transmit_errors: dict[str, int]
+    probe_replies: int
+    """Replies to this host's own probes, which the listener heard beside them; counted nowhere else."""
 
 
 class Counters:
@@ -49,7 +52,8 @@ class Counters:
     def values(self) -> CounterValues:
         """A copy for those who ask; only reasons that happened are in it."""
         dropped = {reason.value: self._dropped[reason] for reason in DropReason if self._dropped[reason]}
-        return CounterValues(self.received, self.replied, dropped, dict(self._transmit_errors))
+        heard = dropped.pop(DropReason.PROBE_REPLY.value, 0)
+        return CounterValues(self.received - heard, self.replied, dropped, dict(self._transmit_errors), heard)
 
 
 class SessionState(NamedTuple):

@@ -57,6 +57,7 @@ class ListenerStatus:
     replied: int
     dropped: dict[str, int]
     transmit_errors: dict[str, int]
+    probe_replies: int
     kernel_drops: int
     notes: list[str]
 

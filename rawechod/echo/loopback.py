@@ -59,7 +59,7 @@ class LoopbackReflector(Limited):
         except MalformedFrameError:
             return None
         if found.pdu.op == echo.REPLY:
-            return DropReason.REPLY
+            return DropReason.PROBE_REPLY  # To our own MAC: _refusal has looked.
         if found.pdu.session == self.breaker.session:
             self.breaker.returned(found.header.src, found.pdu.t1, now.monotonic)
             return DropReason.STORM

@@ -25,7 +25,7 @@ VERDICTS: tuple[DropReason | None, ...] = (
     DropReason.PEER_RATE_LIMIT,
     DropReason.RATE_LIMIT,
     DropReason.STORM,
-    DropReason.REPLY,
+    DropReason.PROBE_REPLY,
 )
 """`enum re_verdict` of reflect.h."""
 PASS, REPLY, RETURN = 0, 1, 2

@@ -25,7 +25,7 @@ enum re_verdict {
 	RE_PEER_RATE_LIMIT,
 	RE_RATE_LIMIT,
 	RE_STORM,
-	RE_HEARD, /* a reply, to somebody's probe; only the batch engine counts them: the kernel passes them on */
+	RE_HEARD, /* a reply to a probe of this host; only the batch engine counts them: the kernel passes them on */
 	RE_VERDICTS,
 };
 

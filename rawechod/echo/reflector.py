@@ -166,7 +166,7 @@ class Reflector(Limited):
         if own:
             return DropReason.OWN_FRAME
         if request.pdu.op == echo.REPLY:
-            return DropReason.REPLY
+            return DropReason.PROBE_REPLY if header.dst == policy.own_mac else DropReason.REPLY
         zero = header.src == ethernet.ZERO and not policy.loopback_device
         if zero or ethernet.is_group(header.src):
             return DropReason.BAD_SOURCE

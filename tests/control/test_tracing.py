@@ -39,7 +39,7 @@ def test_a_trace_by_the_contract(contract: Contract, served: Daemon, talk: Talk)
     for reply in replies:
         contract.check_reply("Trace", reply["parameters"])
     *frames, end = [reply["parameters"] for reply in replies[1:]]
-    assert [frame["frame"]["reason"] for frame in frames] == ["", "reply"] * 3
+    assert [frame["frame"]["reason"] for frame in frames] == ["", "probe_reply"] * 3
     assert end == {"event": "end", "end": {"matched": 6, "told": 6}}
 
 

@@ -24,7 +24,7 @@ def test_every_responder_is_found(root: None, daemon: StartDaemon) -> None:
     first, second = ("ETH_P_802_EX1", "broadcast"), ("ETH_P_PAE", "broadcast")
     assert ways == {Segment.mac(1): [first, second], Segment.mac(2): [second], Segment.mac(3): [first]}
     answers = [answer for one in found["responders"] for answer in one["answers"]]
-    assert {answer["version"] for answer in answers} == {1}
+    assert {answer["version"] for answer in answers} == {2}
     assert all(answer["rtt_ns"] > 0 for answer in answers)
     assert found["interface"] == "eth1"
 
@@ -38,10 +38,10 @@ def test_the_pae_group_answers_on_a_cable(
     assert result.returncode == 0, result
     lines = [line.split()[:-2] for line in result.stdout.splitlines()[3:]]
     assert lines == [
-        [MAC_B, "0x9000", "broadcast", "1"],
-        ["ETH_P_802_EX1", "broadcast", "1"],
-        ["ETH_P_PAE", "broadcast", "1"],
-        ["ETH_P_PAE", "pae-group", "1"],
+        [MAC_B, "0x9000", "broadcast", "2"],
+        ["ETH_P_802_EX1", "broadcast", "2"],
+        ["ETH_P_PAE", "broadcast", "2"],
+        ["ETH_P_PAE", "pae-group", "2"],
     ]
 
 

@@ -47,7 +47,7 @@ BAD: dict[str, list[bytes]] = {
     "bad_magic": [header() + PADDING, request(pdu=Pdu(magic=0x4552)), header() + b"HELLO".ljust(46)],
     "bad_version": [request(pdu=Pdu(version=version)) for version in (0, 1, 3, 255)],
     "bad_op": [request(pdu=Pdu(op=op)) for op in (0, 3, 255)],
-    "reply": [request(pdu=Pdu(op=REPLY)), request(dst=BROADCAST, pdu=Pdu(op=REPLY))],
+    "reply": [request(dst=OTHER, pdu=Pdu(op=REPLY)), request(dst=BROADCAST, pdu=Pdu(op=REPLY))],
     "own_frame": [request(src=MAC_B), request(dst=BROADCAST, src=MAC_B), request(src=MAC_B, tags=(Tag(9),))],
     "bad_source": [request(src=src) for src in [ZERO, *GROUPS]],
     "not_for_us": [request(dst=dst) for dst in (MAC_A, OTHER, ZERO, PAE_GROUP, "33:33:00:00:00:01")],

@@ -66,7 +66,7 @@ DROPPED = {
     "to everybody": (DropReason.NOT_FOR_US, frame(BODY, dst=ethernet.BROADCAST)),
     "to a group": (DropReason.NOT_FOR_US, frame(BODY, dst=ethernet.PAE_GROUP)),
     "to another": (DropReason.NOT_FOR_US, frame(BODY, dst=OTHER)),
-    "an echo reply": (DropReason.REPLY, request(op=2)),
+    "an echo reply": (DropReason.PROBE_REPLY, request(op=2)),
     "an octet above the MTU": (DropReason.TOO_LONG, frame(bytes(1501))),
 }
 
@@ -106,7 +106,7 @@ def test_echo_replies_in_the_envelope_pass_by() -> None:
     """Also where EAPOL is returned."""
     reflector = loopback(replace(POLICY, refused=frozenset()))
     reply, other = frame(eapol(pdu(op=2)), ethertype=PAE), frame(eapol(pdu(op=2), packet_type=0), ethertype=PAE)
-    assert reflector.reflect(reply, arrival(reply), NOW) == Drop(DropReason.REPLY)
+    assert reflector.reflect(reply, arrival(reply), NOW) == Drop(DropReason.PROBE_REPLY)
     assert isinstance(reflector.reflect(other, arrival(other), NOW), Reply)
 
 

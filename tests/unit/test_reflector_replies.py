@@ -104,7 +104,7 @@ def test_no_amplification(
     back = far_end.reflect(answer.frame, arrival(answer.frame), NOW)
     assert isinstance(back, Drop)
     # Three tags in the octets are one more than a decoder looks through.
-    assert back.reason is DropReason.REPLY or (beside and len(inside) == 2)
+    assert back.reason is DropReason.PROBE_REPLY or (beside and len(inside) == 2)
 
 
 def test_responder_seq_counts_a_session() -> None:

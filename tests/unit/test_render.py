@@ -165,5 +165,6 @@ def test_an_end_that_nobody_asked_for(capsys: pytest.CaptureFixture[str]) -> Non
     ],
 )
 def test_what_was_sent(fields: dict[str, Any], words: list[str]) -> None:
-    """What is not usual of it."""
-    assert render.sent_as(summary(**fields)) == words
+    """Always the EtherType and the size; of the rest what is not usual."""
+    start = summary(ethertype="ETH_P_PAE", size=64, **fields)
+    assert render.sent(start) == ", ".join(["EtherType ETH_P_PAE", "64 octets", *words])
