@@ -38,12 +38,10 @@ def run() -> int:
         arguments = cli.parser(argv).parse_args(argv)
         command = import_module(f"rawechoctl.commands.{arguments.command}")
         status: int = command.run(Client(arguments.socket), arguments, Output(arguments.json))
-    except exits.UsageError as error:
-        return _failed(str(error), exits.USAGE)
+    except exits.Failure as error:
+        return _failed(str(error), error.status)
     except UnreachableError as error:
         return _failed(str(error), exits.UNREACHABLE)
-    except exits.CutOffError as error:
-        return _failed(str(error), exits.DAEMON_ERROR)
     except CallError as error:
         return _failed(_sentence(error), exits.of_error(error.name))
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:

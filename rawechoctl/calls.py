@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
-from rawechoctl.client import HUNG_UP, READ_SIZE, UnreachableError, call_error, connect, decoded, send
+from rawechoctl.client import HUNG_UP, READ_SIZE, BrokenError, UnreachableError, call_error, connect, decoded, send
 from rawechod.control.varlink import (
     INTERFACE,
     Call,
@@ -113,11 +113,11 @@ class Calls(Generic[Key]):
             messages = conversation.framer.feed(data)
             replies = [decoded(message) for message in messages]
         except OSError as error:
-            raise UnreachableError(f"the connection to rawechod broke: {error.strerror}") from error
+            raise BrokenError(f"the connection to rawechod broke: {error.strerror}") from error
         except ProtocolError as error:
             raise UnreachableError(f"{self._path} does not speak Varlink: {error}") from error
         if not data:
-            raise UnreachableError(HUNG_UP)
+            raise BrokenError(HUNG_UP)
         key = conversation.key
         return [
             News(key, reply.parameters, not reply.continues, call_error(reply) if reply.error else None)

@@ -30,6 +30,10 @@ class UnreachableError(Exception):
     """The daemon can't be reached, or went away; `str()` says what to do."""
 
 
+class BrokenError(UnreachableError):
+    """It went away when it had got a call."""
+
+
 class Client:
     """A connection that is made with the first call, and anew with the first after it broke."""
 
@@ -89,11 +93,11 @@ class Client:
                         return
         except OSError as error:
             self._socket = None
-            raise UnreachableError(f"the connection to rawechod broke: {error.strerror}") from error
+            raise BrokenError(f"the connection to rawechod broke: {error.strerror}") from error
         except ProtocolError as error:
             raise UnreachableError(f"{self.path} does not speak Varlink: {error}") from error
         self._socket = None
-        raise UnreachableError(HUNG_UP)
+        raise BrokenError(HUNG_UP)
 
     def _connect(self) -> socket.socket:
         if self._socket is None:

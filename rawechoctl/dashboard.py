@@ -63,7 +63,7 @@ class Dashboard:
     def _listeners(self, rows: list[Row]) -> Table:
         wide = self._console.width >= NARROW
         table = self._table("INTERFACE", *self._unless_tight("ETHERTYPE"), "STATE")
-        for name in ("RECEIVED", "REPLIED", "DROPPED", *(("LOST BEFORE US", "SINCE START") if wide else ())):
+        for name in ("RECEIVED", "REPLIED", "DROPPED", *(("KERNEL DROPS", "SINCE START") if wide else ())):
             table.add_column(name, justify="right", no_wrap=True)
         for name in self._unless_tight("RECEIVED, EARLIER"):
             table.add_column(name, ratio=1, no_wrap=True, overflow="crop")

@@ -33,12 +33,22 @@ _BY_ERROR = {
 }
 
 
-class UsageError(Exception):
-    """Options that do not go together; `str()` is the sentence."""
+class Failure(Exception):
+    """A command ends with this status; `str()` is the sentence."""
+
+    status: int
 
 
-class CutOffError(Exception):
-    """The daemon went away in the middle of a probe; `str()` is the sentence."""
+class UsageError(Failure):
+    """Options that do not go together."""
+
+    status = USAGE
+
+
+class CutOffError(Failure):
+    """The daemon went away in the middle of a probe."""
+
+    status = DAEMON_ERROR
 
 
 def of_summary(summary: Parameters, enough: int | None) -> int:

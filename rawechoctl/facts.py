@@ -98,7 +98,9 @@ def percentiles(summary: Body) -> Rows:
         rows.append(("inside the responder, not in the above", f"mean {brief(residence['mean'])}"))
     for key, way in ONE_WAY.items():
         if summary.get(key):
-            rows.append((f"one way {way}, off by what the clocks differ", f"mean {_signed(summary[key]['mean'])}"))
+            rows.append(
+                (f"one way {way}, with the difference between the clocks", f"mean {_signed(summary[key]['mean'])}")
+            )
     return rows
 
 

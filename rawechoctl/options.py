@@ -20,7 +20,7 @@ def _probe(command: argparse.ArgumentParser) -> None:
     add("-w", "--deadline", metavar="TIME", help="stop sending after this time")
     add("--duration", metavar="TIME", help="probe for this time, however many requests that takes")
     add("-f", "--flood", action="store_true", help="as fast as answers come, 64 requests ahead; needs a target")
-    add("--one-way", action="store_true", help="one-way delays too; they are off by what the two clocks differ")
+    add("--one-way", action="store_true", help="one-way delays too; the difference between the clocks is in them")
     add("--hardware-timestamps", action="store_true", help="time by the NIC's own stamps, where it has them")
     add("--until-reply", action="store_true", help="end with the first reply")
     add("--vlan", metavar="VID", help="with a VLAN tag; OUTER.INNER for two")

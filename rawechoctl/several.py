@@ -8,7 +8,7 @@ from argparse import Namespace
 
 from rawechoctl import exits, interrupt
 from rawechoctl.calls import Calls, News
-from rawechoctl.client import Client, UnreachableError
+from rawechoctl.client import BrokenError, Client
 from rawechoctl.exits import UsageError
 from rawechoctl.output import Output
 from rawechoctl.tally import Tally
@@ -56,7 +56,7 @@ class _Show:
     def cut_off(self) -> None:
         """No more events come: make the summaries that are missing of those that did."""
         for target, tally in self._tallies.items():
-            if tally.start and target not in self.summaries:
+            if not tally.empty and target not in self.summaries:
                 self.take(target, "summary", tally.summary())
 
     def close(self) -> None:
@@ -68,7 +68,7 @@ class _Show:
         for target in filter(self.summaries.get, self._targets):
             summary = self.summaries[target]
             mac = summary["target"]
-            name = target if target.lower() == mac else f"{target} ({mac})"
+            name = target if mac in (None, target.lower()) else f"{target} ({mac})"
             Text(self._out, True, self._outages).take("summary", summary | {"target": name})
         rest = f"; no reply from {', '.join(silent)}" if silent else ""
         self._out.line(f"\n{len(answered)} of {len(self._targets)} targets answered{rest}")
@@ -87,12 +87,11 @@ def run(client: Client, arguments: Namespace, targets: list[str], parameters: Bo
                 worst = max(worst, _take(news, show, enough))
                 if arguments.until_reply and news.parameters.get("event") == "reply":
                     calls.finish(news.key)
-        except (UnreachableError, KeyboardInterrupt) as ending:
+        except (BrokenError, KeyboardInterrupt) as ending:
             show.cut_off()
-            if not show.summaries:
-                raise
-            show.close()
-            if isinstance(ending, UnreachableError):
+            if show.summaries:
+                show.close()
+            if isinstance(ending, BrokenError):
                 raise exits.CutOffError(str(ending)) from ending
             raise
     show.close()

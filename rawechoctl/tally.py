@@ -40,7 +40,7 @@ class Tally:
         self._stamped: Counter[str] = Counter()
         self._statistics = RttStatistics()
         self._moments = {name: Moments() for name in ALONE}
-        self._reported: Counter[str] = Counter()
+        self.reported: Counter[str] = Counter()
         """What intervals tell: with --quiet there is nothing else."""
         self._seen: dict[int, None] = {}
 
@@ -61,7 +61,7 @@ class Tally:
             self.rare.update(word for word in ("reordered", "corrupted") if body[word])
             self._reply(body)
         elif event == "interval":
-            self._reported.update({name: body[name] for name in ("sent", "received", "lost", *RARE)})
+            self.reported.update({name: body[name] for name in ("sent", "received", "lost", *RARE)})
 
     def _number(self, seq: int) -> int:
         """The number of a request, from its low 32 bits."""
@@ -84,6 +84,11 @@ class Tally:
             for old in list(islice(self._seen, REMEMBERED)):
                 del self._seen[old]
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was heard of the probe."""
+        return not (self.start or self.reported)
+
     def rtt(self) -> RttValues | None:
         """Figures of the round-trip times so far."""
         return self._statistics.rtt()
@@ -91,7 +96,7 @@ class Tally:
     def summary(self) -> Body:
         """What is known if nothing more comes, as the daemon's summary has it; None where that is not known."""
         return {
-            **{name: self.start[name] for name in (*ABOUT, *SENT_AS)},
+            **{name: self.start.get(name) for name in (*ABOUT, *SENT_AS)},
             **self._counts(),
             **self._times(),
             "duration_s": round(self._clock() - self._began, 6),
@@ -107,8 +112,8 @@ class Tally:
     def _counts(self) -> Body:
         sent, received, lost, rare = self._sent, self.answered, self.lost, self.rare
         if not sent:
-            sent, received, lost = (self._reported[name] for name in ("sent", "received", "lost"))
-            rare = self._reported
+            sent, received, lost = (self.reported[name] for name in ("sent", "received", "lost"))
+            rare = self.reported
         refused = sum(self._refused.values())
         return {
             "sent": sent,

@@ -102,19 +102,20 @@ ENDINGS = {
 
 
 def _summary(out: Output, summary: Body, outages: int | None) -> None:
-    out.line(f"\n--- {summary['target']} on {summary['interface']} ---")
+    # Of a quiet probe that was cut off nobody said where it was.
+    where = f" on {summary['interface']}" if summary["interface"] else ""
+    out.line(f"\n--- {summary['target'] or 'probe'}{where} ---")
     if summary["ended"] in ENDINGS:
         out.line(ENDINGS[summary["ended"]])
     counts = [f"{summary['sent']} sent", f"{summary['received']} received"]
-    rare = ("duplicates", "reordered", "corrupted", "late", "strangers", "outstanding")
+    rare = ("duplicates", "reordered", "corrupted", "strangers", "outstanding")
     counts += [f"{summary[name]} {name}" for name in rare if summary[name]]
     counts += [render.loss(summary), f"time {summary['duration_s'] * 1000:.0f} ms"]
     out.line(", ".join(counts))
     if summary["lost"]:
         out.line(f"{summary['lost']:,} lost: {', '.join(render.losses(summary))}")
     _times(out, summary)
-    pace = render.pace(summary)
-    for line in ([pace] if pace else []) + listed_outages(summary, outages):
+    for line in listed_outages(summary, outages):
         out.line(line)
     if len(summary["responders"]) > 1:
         for one in summary["responders"]:

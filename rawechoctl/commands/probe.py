@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing
 from typing import Protocol
 
 from rawechoctl import exits, interrupt
-from rawechoctl.client import Client, UnreachableError
+from rawechoctl.client import BrokenError, Client
 from rawechoctl.destination import Destination
 from rawechoctl.exits import UsageError
 from rawechoctl.output import Output
@@ -109,12 +109,11 @@ def _run(client: Client, arguments: Namespace, parameters: Body, out: Output) ->
                     view.take(event, body)
                 if event == "summary":
                     summary = body
-        except (UnreachableError, KeyboardInterrupt) as ending:
-            if not tally.start or summary:
-                raise
-            for view in views:
-                view.take("summary", tally.summary())
-            if isinstance(ending, UnreachableError):
+        except (BrokenError, KeyboardInterrupt) as ending:
+            if not (tally.empty or summary):
+                for view in views:
+                    view.take("summary", tally.summary())
+            if isinstance(ending, BrokenError) and not summary:
                 raise exits.CutOffError(str(ending)) from ending
             raise
     if any(view.failed for view in written):

@@ -108,7 +108,7 @@ def line(row: Row) -> str:
     one = row.listener
     words = [f"{rate(row.received)} received/s", f"{rate(row.replied)} replied/s"]
     words += [f"{rate(row.all_dropped)} dropped/s" + reasons(row)]
-    words += [f"{rate(row.kernel_drops)} lost before us/s"] if row.kernel_drops else []
+    words += [f"{rate(row.kernel_drops)} dropped by the kernel/s"] if row.kernel_drops else []
     return f"{one['interface']} {one['ethertype']} {one['state']}: {', '.join(words)}"
 
 

@@ -68,7 +68,7 @@ class Arrived:
     altered: str = ""
     """The fields that differ, with commas; the contract has their names."""
     forward_ns: int | None = None
-    """One-way delays, where they were asked for; as wrong as the two clocks are apart."""
+    """One-way delays, where they were asked for; the difference between the two clocks is in them."""
     backward_ns: int | None = None
     text: str | None = None
     """What the tutorial's server said (`HELLO`); None in every other exchange."""

@@ -184,7 +184,7 @@ class Record:
             unusable_stamps=self.unusable_stamps,
             send_errors=dict(self.send_errors),
             responders=[self._responder(mac) for mac in sorted(self._responders)],
-            notes=self._notes(course, split),
+            notes=self._notes(course),
             authenticators=[ethernet.format_mac(mac) for mac in sorted(self._authenticators)],
             **(self.counts() | self._times() | _ways(split) | _outages(course)),
             **self.subject.details,
@@ -227,16 +227,12 @@ class Record:
             tally.version,
         )
 
-    def _notes(self, course: Course, split: Directions) -> list[str]:
-        notes = []
-        if split.backward:
-            notes.append(
-                f"{split.backward} of the lost requests had reached the responder: their answers were lost on "
-                "the way back, or the pace is above its limit (rate_limit, peer_rate_limit)"
-            )
-        notes += _pace_notes(course, self.subject.interval)
+    def _notes(self, course: Course) -> list[str]:
+        notes = _pace_notes(course, self.subject.interval)
         if self._forward.count:
-            notes.append("one-way delays are as wrong as the two clocks are apart: trust them behind PTP only")
+            notes.append(
+                "one-way delays include the difference between the two clocks: trust them behind PTP only"
+            )
         if self.subject.target == ethernet.PAE_GROUP and not self.received:
             notes.append(
                 "the PAE group address ends at the first bridge, Linux's included: a responder behind one must "

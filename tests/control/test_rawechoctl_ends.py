@@ -85,6 +85,26 @@ def test_interrupted_twice(served: Daemon) -> None:
     wait_for(lambda: not served.status()["probes"], "the end of the probes")
 
 
+@pytest.mark.parametrize(("reports", "output"), [(False, ""), (True, "\n--- probe ---\ncut off: ")])
+def test_daemon_that_dies_under_a_quiet_probe(
+    lone_host: Host, daemon: StartDaemon, reports: bool, output: str
+) -> None:
+    """With --quiet nothing is known but what intervals said; the exit status is 5 all the same."""
+    ours = daemon(lone_host, "")
+    arguments = ("--report-every", "100ms") if reports else ()
+    with ours.ctl_popen("probe", "-c", "0", "-i", "0.02", "-q", "-W", "0.1", *arguments) as client:
+        wait_for(lambda: ours.status()["probes"], "the probe")
+        if reports:
+            assert client.stdout is not None
+            client.stdout.readline()
+        ours.kill()
+        found, errors = client.communicate(timeout=30)
+    assert client.returncode == 5
+    assert errors.startswith("rawechoctl: ")
+    assert output in found
+    assert reports is (" sent, " in found.partition("cut off: ")[2])
+
+
 def test_daemon_that_dies_under_several_probes(lone_host: Host, daemon: StartDaemon) -> None:
     """A summary for each target."""
     ours = daemon(lone_host, "")

@@ -196,7 +196,6 @@ def test_loss_on_the_way_there_and_back(far: Port, probe: Start) -> None:
     assert counts(summary) == {"sent": 3, "received": 1, "lost": 2}
     assert summary["responders"][0]["requests_seen"] == 2
     assert (summary["lost_forward"], summary["lost_backward"]) == (1, 1)
-    assert any("1 of the lost requests had reached the responder" in note for note in summary["notes"])
 
 
 def test_residence(far: Port, probe: Start) -> None:

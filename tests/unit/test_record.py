@@ -161,23 +161,28 @@ def _notes(target: bytes, window: int, lost: int) -> list[str]:
 @pytest.mark.parametrize(
     ("target", "window", "lost", "words"),
     [
-        (A, 0b1111111111, 9, "9 of the lost requests had reached the responder"),
-        (A, 0b1110000001, 9, "3 of the lost requests had reached the responder"),
         (ethernet.PAE_GROUP, 0, 10, "ends at the first bridge"),
     ],
 )
 def test_notes(target: bytes, window: int, lost: int, words: str) -> None:
-    """What the counts mean is said."""
+    """What the counts don't say."""
     (note,) = _notes(target, window, lost)
     assert words in note
 
 
 @pytest.mark.parametrize(
     ("target", "window", "lost"),
-    [(A, 1, 9), (A, 0b11, 0), (A, 0, 10), (ethernet.BROADCAST, 0b11, 9), (ethernet.PAE_GROUP, 0b11, 9)],
+    [
+        (A, 0b1111111111, 9),
+        (A, 1, 9),
+        (A, 0b11, 0),
+        (A, 0, 10),
+        (ethernet.BROADCAST, 0b11, 9),
+        (ethernet.PAE_GROUP, 0b11, 9),
+    ],
 )
 def test_no_notes(target: bytes, window: int, lost: int) -> None:
-    """Nothing is said where the counts don't tell it."""
+    """Nothing is said that the counts say already."""
     assert _notes(target, window, lost) == []
 
 
