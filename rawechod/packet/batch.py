@@ -24,6 +24,8 @@ _ADDRESS = struct.Struct("=HHiHBB8s")
 _CONTROL_HEADER = struct.Struct("@Nii")
 _AUXDATA = struct.Struct("=IIIHHHH")
 _CONTROL_SIZE = 128
+_CONTROL_ALIGNMENT = ctypes.sizeof(ctypes.c_long)
+"""CMSG_ALIGN(3): 4 octets on 32-bit machines."""
 _STAMPS = (timestamps.SCM_TIMESTAMPNS, timestamps.SCM_TIMESTAMPING)
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -183,5 +185,5 @@ def _ancillary(controls: bytearray, start: int, used: int) -> tuple[tuple[int, i
             received_at = timestamps.decode(controls, body)
             if kind == timestamps.SCM_TIMESTAMPING:
                 hardware_at = timestamps.decode(controls, body + timestamps.HARDWARE_OFFSET)
-        offset += (length + 7) & ~7
+        offset += -(-length // _CONTROL_ALIGNMENT) * _CONTROL_ALIGNMENT
     return tag, received_at, hardware_at

@@ -61,12 +61,12 @@ def test_stamp_of_the_kernel() -> None:
         assert receiver.receive()[0].received_at > 1_700_000_000 * 10**9
 
 
-def _control(*parts: tuple[int, int, bytes]) -> bytearray:
+def _control(*parts: tuple[int, int, bytes], alignment: int = 8) -> bytearray:
     """Control data, each part aligned as the kernel aligns it."""
     data = bytearray()
     for level, kind, body in parts:
         data += struct.pack("@Nii", 16 + len(body), level, kind) + body
-        data += bytes(-len(data) % 8)
+        data += bytes(-len(data) % alignment)
     return data
 
 
@@ -102,6 +102,22 @@ def test_stamps_of_kernel_and_nic(kernel: tuple[int, int], hardware: tuple[int, 
     controls = _control((socket.SOL_SOCKET, SCM_TIMESTAMPING, stamps), _auxdata(STATUS_USER, 0, 0))
     told = [seconds * 10**9 + rest for seconds, rest in (kernel, hardware)]
     assert batch._ancillary(controls, 0, len(controls)) == (None, *told)
+
+
+@pytest.mark.parametrize("alignment", [4, 8])
+def test_alignment_of_the_machine(alignment: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On 32-bit machines parts begin at multiples of four."""
+    assert batch._CONTROL_ALIGNMENT == struct.calcsize("@l")
+    monkeypatch.setattr(batch, "_CONTROL_ALIGNMENT", alignment)
+    drops = (socket.SOL_SOCKET, 40, bytes(4))
+    parts = [
+        drops,
+        (socket.SOL_SOCKET, SCM_TIMESTAMPNS, struct.pack("@ll", 3, 7)),
+        drops,
+        _auxdata(STATUS_TAG, 7, 0),
+    ]
+    controls = _control(*parts, alignment=alignment)
+    assert batch._ancillary(controls, 0, len(controls)) == ((0x8100, 7), 3_000_000_007, 0)
 
 
 def test_no_ancillary_data() -> None:
