@@ -36,13 +36,24 @@ _VERDICT = struct.Struct("=I")
 class Attachment:
     """Loads the program, hangs it on an interface, and watches what becomes of its answers."""
 
-    def __init__(self, reactor: Reactor, ifindex: int, wanted: str, never_left: Callable[[int], None]) -> None:
-        """`never_left` hears how many answers were claimed in vain. Raises InterfaceError."""
+    def __init__(
+        self,
+        reactor: Reactor,
+        ifindex: int,
+        wanted: str,
+        never_left: Callable[[int], None],
+        given_up: Callable[[], None],
+    ) -> None:
+        """`never_left` hears how many answers were claimed in vain, `given_up` that no mode is left.
+
+        Raises InterfaceError.
+        """
         self.mode: str | None = None
         """None = it is not attached."""
         self.problem = ""
         """Why not native, where that was wanted or tried."""
         self._reactor, self._ifindex, self._wanted, self._never_left = reactor, ifindex, wanted, never_left
+        self._given_up = given_up
         self._next: Deadline | None = None
         self._doubted_since: int | None = None
         self._bell: int | None = None
@@ -89,13 +100,13 @@ class Attachment:
         Raises InterfaceError where no mode is possible.
         """
         if self.program.native_fd is not None and (self.mode != GENERIC or self._native_refused):
-            self._detach()
+            self.detach()
             self.problem = ""
             self.attach()
 
     def close(self) -> None:
         """Take the program away."""
-        self._detach()
+        self.detach()
         self.program.close()
         self._driver.close()
 
@@ -166,7 +177,8 @@ class Attachment:
         if self.problem:
             journal.emit(events.XDP_FALLBACK, interface=self._name(), problem=self.problem)
 
-    def _detach(self) -> None:
+    def detach(self) -> None:
+        """Take the program off the interface; it keeps what it remembers."""
         if self._next:
             self._next.cancel()
         self._stop_waiting()
@@ -229,7 +241,7 @@ class Attachment:
 
     def _fall_back(self, problem: str) -> None:
         """The kernel refuses mixed modes, so one goes before the other comes; the socket answers in between."""
-        self._detach()
+        self.detach()
         self._tell_lost()
         self.problem = problem
         try:
@@ -238,6 +250,7 @@ class Attachment:
             self.problem = f"{self.problem}; {error}"
             where = {"interface": self._name(), "engine": "epoll"}
             journal.emit(events.ENGINE_FALLBACK, **where, problem=self.problem)
+            self._given_up()
 
     def _tell_lost(self) -> None:
         try:

@@ -13,11 +13,11 @@ from rawechod.echo.attachment import PATH, Attachment
 from rawechod.echo.bpf import Program, Ring, UnavailableError
 from rawechod.echo.breaker import MOST_LOOPS, StormBreaker
 from rawechod.echo.constants import HEAD_LENGTH, MOST_ALLOWED, TRACED_OCTETS
-from rawechod.echo.counters import Counters, SessionTable
+from rawechod.echo.counters import MOST_SESSIONS, Counters, SessionState, SessionTable
 from rawechod.echo.epoll_engine import NAME as EPOLL
 from rawechod.echo.epoll_engine import Duty, EpollEngine
 from rawechod.echo.kernel_peers import KernelPeers
-from rawechod.echo.peers import Census
+from rawechod.echo.peers import Census, Memory
 from rawechod.echo.reflector import Drop, Policy, Reply
 from rawechod.echo.sweep import Sweep
 from rawechod.echo.tracer import as_received
@@ -43,7 +43,11 @@ BATCH, PAUSE = 64, 10_000_000
 _TRACED = struct.Struct(f"=QII{TRACED_OCTETS}s")
 """`struct traced`: received_at, length, verdict, octets."""
 _LOOP = struct.Struct(f"=Q{HEAD_LENGTH}s?x")
-_SESSION_KEY_SIZE, _SESSION_SIZE = 16, 56
+_SESSION_KEY = struct.Struct("=QI4x")
+"""`struct session` of reflect.bpf.c."""
+_UNLOCKED = bytes(8)
+"""What is before `struct re_session` there."""
+_SESSION_SIZE = len(_UNLOCKED) + native.SESSION.size
 _LAST = struct.Struct("=8xQ")
 """Of a session: when its last request came, behind the lock."""
 
@@ -121,17 +125,20 @@ class KernelEngine:
         """What replies say that the socket's buffer has dropped."""
         self._told = [0] * len(native.VERDICTS)
         self._replied, self._by_socket = 0, counters.replied
-        self._attachment = Attachment(reactor, ifindex, duty.xdp, self._never_left)
+        self._attachment = Attachment(reactor, ifindex, duty.xdp, self._never_left, self._hand_over)
         self._program = self._attachment.program
+        self._sessions = Sweep(self._program.map("sessions"), _SESSION_KEY.size, _SESSION_SIZE)
+        self._peers = KernelPeers(self._program)
         try:
             self.adopt_settings(duty)
+            self._import(duty.memory.export())
             self._attachment.attach()
             self._rest = EpollEngine(reactor, ifindex, options, duty, counters)
         except Exception:
+            self._attachment.detach()
+            self._hand_over()
             self._attachment.close()
             raise
-        self._sessions = Sweep(self._program.map("sessions"), _SESSION_KEY_SIZE, _SESSION_SIZE)
-        self._peers = KernelPeers(self._program)
         self._sweep_at: Deadline = reactor.call_at(reactor.now() + SWEEP_INTERVAL, self._sweep)
 
     @property
@@ -164,7 +171,8 @@ class KernelEngine:
         try:
             self._attachment.renew()
         except InterfaceError as error:
-            self._attachment.problem = str(error)  # The socket answers.
+            self._attachment.problem = str(error)
+            self._hand_over()
 
     def adopt_settings(self, duty: Duty) -> None:
         """Write the program's settings anew; raises InterfaceError where it does not know such a listener."""
@@ -243,9 +251,30 @@ class KernelEngine:
         if self._tracing:
             self._tracing.close()
         self.flush()
-        self._duty.reflector.peers.add(self._peers.census())
-        self._attachment.close()
         self._rest.close()
+        self._attachment.detach()
+        self._hand_over()
+        self._attachment.close()
+
+    def _import(self, memory: Memory) -> None:
+        """Have the program go on with what was remembered so far."""
+        sessions = self._program.map("sessions")
+        for one in sorted(memory.sessions, key=lambda each: each.last)[-MOST_SESSIONS:]:
+            key = _SESSION_KEY.pack(int.from_bytes(one.peer), one.number)
+            sessions.update(key, _UNLOCKED + native.pack_session(one))
+        self._program.map("bucket").update(_FIRST, _NUMBER.pack(memory.due))
+        self._peers.import_(memory.peers, memory.forgotten)
+
+    def _hand_over(self) -> None:
+        """The program is not attached any more: have the socket's engine go on with what it remembers."""
+        found = self._program.map("sessions")
+        sessions: list[SessionState] = []
+        for key in found.keys(_SESSION_KEY.size, MOST_SESSIONS):
+            mac, number = _SESSION_KEY.unpack(key)
+            if value := found.take(key, _SESSION_SIZE):
+                sessions.append(native.unpack_session(mac.to_bytes(6), number, value[len(_UNLOCKED) :]))
+        due = _NUMBER.unpack(self._program.map("bucket").lookup(_FIRST, _NUMBER.size) or bytes(_NUMBER.size))
+        self._duty.memory.import_(Memory(sessions, *self._peers.export(), *due))
 
     def _never_left(self, answers: int) -> None:
         """So many were counted as transmitted in vain."""

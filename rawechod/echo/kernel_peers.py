@@ -5,7 +5,7 @@ from __future__ import annotations
 from rawechod.echo import native
 from rawechod.echo.bpf import Program
 from rawechod.echo.counters import SessionTable
-from rawechod.echo.peers import MOST_PEERS, Census
+from rawechod.echo.peers import MOST_PEERS, Census, PeerState
 from rawechod.echo.sweep import Sweep
 
 _FIRST = bytes(4)
@@ -23,6 +23,23 @@ class KernelPeers:
         """What was counted of each peer that the program remembers."""
         macs, peers = self._peers.entries(native.MAC.size, native.PEER.size, MOST_PEERS)
         return native.census(macs, peers, self._other())
+
+    def import_(self, peers: list[PeerState], forgotten: int) -> None:
+        """Have the program go on with what was counted so far, into empty maps."""
+        for one in sorted(peers, key=lambda each: each.last)[-MOST_PEERS:]:
+            self._peers.update(native.MAC.pack(int.from_bytes(one.mac)), native.PEER.pack(*one[1:]))
+        self._others.update(_FIRST, native.PEER.pack(0, forgotten, 0, 0))
+
+    def export(self) -> tuple[list[PeerState], int]:
+        """Hand over every peer, and what was received of all others: nothing is left."""
+        macs, peers = self._peers.entries(native.MAC.size, native.PEER.size, MOST_PEERS)
+        forgotten = native.PEER.unpack(self._other())[1]
+        self._others.update(_FIRST, bytes(native.PEER.size))
+        found: list[PeerState] = []
+        for (mac,), peer in zip(native.MAC.iter_unpack(macs), native.PEER.iter_unpack(peers), strict=True):
+            self._peers.delete(native.MAC.pack(mac))
+            found.append(PeerState(mac.to_bytes(6), *peer))
+        return found, forgotten
 
     def forget(self, now: int) -> Census:
         """Have the program forget those that fell silent, where it found no room all whose buckets are full again.

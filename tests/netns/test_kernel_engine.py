@@ -64,14 +64,19 @@ def test_a_second_listener_on_the_interface(responder: Responder, near: Port) ->
 
 
 def test_reload_changes_the_engine(two_hosts: tuple[Host, Host], responder: Responder, near: Port) -> None:
-    """Program and socket give way to one another; each request is answered once."""
+    """Program and socket give way to one another and go on with the session; each request is answered once."""
     ours = responder()
-    for wanted in ("epoll", "ebpf", "epoll"):
+    assert len(near.answers(request(pdu=Pdu(seq=1)))) == 1
+    for seq, wanted in ((2, "epoll"), (4, "ebpf"), (6, "epoll")):
         assert ours.reload(table(engine=wanted)).returncode == 0
         assert engines(ours) == [wanted]
         assert len(programs(two_hosts[1])) == (wanted == "ebpf")
-        assert len(near.answers(request(), request(ethertype=PAE))) == 2
-        assert ours.listener()["replied"] == 3
+        asked = [request(pdu=Pdu(seq=seq)), request(ethertype=PAE, pdu=Pdu(seq=seq + 1))]
+        said = [parse(reply).pdu for reply in [*near.answers(asked[0]), *near.answers(asked[1])]]
+        assert {(pdu.seq, pdu.responder_seq, pdu.window) for pdu in said} == {
+            (each, each, (1 << each) - 1) for each in (seq, seq + 1)
+        }
+        assert ours.listener()["replied"] == 4
 
 
 def test_reload_changes_who_is_allowed(responder: Responder, near: Port) -> None:
@@ -98,7 +103,7 @@ def test_no_program_survives_the_daemon(two_hosts: tuple[Host, Host], responder:
 
 
 def test_into_a_bridge_and_out(two_hosts: tuple[Host, Host], responder: Responder, near: Port) -> None:
-    """The program answers before the bridge sees anything, groups included."""
+    """The program answers before the bridge sees anything, groups too; the next one goes on with the session."""
     b = two_hosts[1]
     b.ip("link", "add", "br0", "type", "bridge", "stp_state", "0", "mcast_snooping", "0")
     ours = responder(ethertype="ETH_P_802_EX1")
@@ -107,8 +112,10 @@ def test_into_a_bridge_and_out(two_hosts: tuple[Host, Host], responder: Responde
         port = len(master) == 2
         wait_for(lambda port=port: (ours.listener()["tap"] == "all") == port, "the listener to follow")  # type: ignore[misc]
         assert engines(ours) == ["ebpf"]
-        asked = [request(), request(dst=BROADCAST, pdu=Pdu(seq=2))]
-        assert [parse(reply).pdu.seq for reply in near.answers(*asked)] == [1, 2]
+        first = 1 if port else 3
+        asked = [request(pdu=Pdu(seq=first)), request(dst=BROADCAST, pdu=Pdu(seq=first + 1))]
+        said = [parse(reply).pdu for reply in near.answers(*asked)]
+        assert [(pdu.seq, pdu.responder_seq) for pdu in said] == [(first, first), (first + 1, first + 1)]
 
 
 def test_jumbo_frames(two_hosts: tuple[Host, Host], responder: Responder, near: Port) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from rawechod.driver import SIOCETHTOOL
 from rawechod.echo import attachment, kernel_engine, native
-from tests.lab import MAC_B, Daemon, Host, StartDaemon, join, wait_for
+from tests.lab import MAC_A, MAC_B, Daemon, Host, StartDaemon, join, wait_for
 from tests.netns.conftest import Responder, table
 from tests.netns.frames import Pdu, Tag, answered, parse, request
 from tests.netns.in_process import listening
@@ -183,19 +183,20 @@ def test_another_program_is_there(
 def test_another_program_comes_in_between(
     two_hosts: tuple[Host, Host], near: Port, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Native mode was given up and generic mode is refused: the socket, which was there all along, answers."""
-    detach = attachment.Attachment._detach
+    """Native mode was given up and generic mode is refused: the socket answers, and goes on with the session."""
+    detach = attachment.Attachment.detach
 
     def robbed(ours: attachment.Attachment) -> None:
         detach(ours)
         attach_pass(two_hosts[1], tmp_path)
 
-    with listening(two_hosts[1], engine="ebpf", xdp="native") as listener:
-        monkeypatch.setattr(attachment.Attachment, "_detach", robbed)
+    with listening(two_hosts[1], engine="ebpf", xdp="native", allow=[MAC_A]) as listener:
+        monkeypatch.setattr(attachment.Attachment, "detach", robbed)
         near.send(request())
         wait_for(lambda: "another XDP program" in "".join(listener.status().notes), "the refusal")
-        monkeypatch.setattr(attachment.Attachment, "_detach", detach)
-        assert len(near.answers(request())) == 1
+        monkeypatch.setattr(attachment.Attachment, "detach", detach)
+        (reply,) = near.answers(request(pdu=Pdu(seq=2)))
+        assert (parse(reply).pdu.responder_seq, parse(reply).pdu.window) == (2, 3)
         assert listener.status().engine == "epoll"
         assert "the epoll engine answers: the driver's counters" in listener.status().notes[0]
 
