@@ -12,7 +12,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PROGRAMS = ("rawechod", "rawechoctl")
-MOST_LINES_A_FUNCTION = 25
+MOST_LINES_A_FUNCTION = 40
 
 # From the ground up; a room may use what is in it and below it. A name stands for all modules in it that are
 # not named themselves.
@@ -191,7 +191,7 @@ def _sources() -> Iterator[Path]:
         yield from sorted((REPOSITORY / folder).rglob("*.py"))
 
 
-def test_functions_are_short() -> None:
+def test_functions_fit_a_screen() -> None:
     """Statements alone: signatures and docstrings may take the room that they need."""
     assert [line for path in _sources() for line in _long_functions(path)] == []
 

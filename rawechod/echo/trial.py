@@ -8,7 +8,6 @@ what it proves is that answers leave, not that each did.
 from __future__ import annotations
 
 import errno
-import os
 from enum import Enum
 from typing import NamedTuple
 
@@ -33,7 +32,7 @@ def refused(driver: str, code: int, mtu: int) -> str:
         return f"{driver} has no native XDP"
     if code in (errno.EINVAL, errno.ERANGE, errno.E2BIG) and mtu > USUAL_MTU:
         return f"{driver} takes no program at MTU {mtu}"
-    return f"{driver} takes no program ({os.strerror(code)})"
+    return f"{driver} takes no program ({errno.errorcode.get(code, code)})"
 
 
 def refusal(driver: str, takes_tags: bool, kernel: tuple[int, ...]) -> str:

@@ -69,15 +69,15 @@ class Ring(NamedTuple):
 NO_RING = Ring(0, 0)
 
 
-def ring_for(length: int, frames_wanted: int = 1024, shares: int = 1) -> Ring:
+def ring_for(length: int, frames_wanted: int = 1024, most_octets: int = _MOST_RING_OCTETS) -> Ring:
     """For frames of at most this length: room for so many, or for what a share of the memory holds.
 
     A reader who is kept away for a while loses nothing as long as the ring holds what comes meanwhile: pace times
     that while is what to want. Both numbers are powers of two, so that half of a ring is one too.
     """
     frame_size = _power_of_two(max(length + _RING_HEADER, 2048))
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // _RING_SHARE // shares
-    most = min(memory, _MOST_RING_OCTETS) // frame_size
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // _RING_SHARE
+    most = min(memory, most_octets) // frame_size
     frames = _power_of_two(max(frames_wanted, _FEWEST_RING_FRAMES))
     while frames > max(most, _FEWEST_RING_FRAMES):
         frames //= 2

@@ -30,7 +30,7 @@ LIBRARIES = {
     "bookworm": ("python3 (>= 3.11)", "python3 (<< 3.12)"),
     "trixie": ("python3-pydantic (>= 2)", "python3-structlog (>= 23.1)", "python3-systemd (>= 235)"),
 }
-KILOBYTES = {"bookworm": 12_000, "trixie": 1_000}
+KILOBYTES = {"bookworm": 12_000, "trixie": 1_250}
 
 
 @pytest.fixture(scope="session")

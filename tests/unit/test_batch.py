@@ -107,7 +107,7 @@ def test_stamps_of_kernel_and_nic(kernel: tuple[int, int], hardware: tuple[int, 
 @pytest.mark.parametrize("alignment", [4, 8])
 def test_alignment_of_the_machine(alignment: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """On 32-bit machines parts begin at multiples of four."""
-    assert batch._CONTROL_ALIGNMENT == struct.calcsize("@l")
+    assert struct.calcsize("@l") == batch._CONTROL_ALIGNMENT
     monkeypatch.setattr(batch, "_CONTROL_ALIGNMENT", alignment)
     drops = (socket.SOL_SOCKET, 40, bytes(4))
     parts = [

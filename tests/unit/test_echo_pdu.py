@@ -137,5 +137,5 @@ def test_a_length_is_no_ethertype(length: int) -> None:
 
 
 def test_empty_payload() -> None:
-    """A PDU of 40 octets is complete."""
-    assert echo.decode(REQUEST[:40]).payload == b""
+    """A PDU of 46 octets is complete."""
+    assert echo.decode(REQUEST[:46]).payload == b""
