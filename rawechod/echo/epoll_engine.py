@@ -37,7 +37,7 @@ OUR_FAULTS = frozenset({errno.EBADF, errno.EFAULT, errno.EINVAL, errno.EMSGSIZE,
 
 DROPPED_MASK = 0xFFFF
 RING_FRAMES, RING_OCTETS = 2048, 4 << 20
-"""Of a listener's receive ring: 20 ms at 100,000 frames a second. There may be 512 listeners, which all take memory."""
+"""Of a listener's receive ring: 20 ms at 100,000 frames a second. There may be 512 listeners."""
 OUTCOMES: tuple[Reply | Drop | None, ...] = (
     None,
     Reply(b""),
