@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 import time
 
 import pytest
 
+from rawechod.packet import timestamps
 from tests.lab import MAC_A, MAC_B, Host
+from tests.netns.client import stopped
 from tests.netns.conftest import ENGINES, Responder
 from tests.netns.frames import BROADCAST, EX1, EX2, PAE, PAE_GROUP, Pdu, answered, parse, request
-from tests.netns.port import Port
+from tests.netns.port import BUFFER, SO_RCVBUFFORCE, Port
 
 SECOND = 1_000_000_000
 A_DAY = 86_400 * SECOND
@@ -83,6 +86,28 @@ def test_group_requests_get_a_unicast_reply(responder: Responder, near: Port) ->
             near.send(request(dst=group, ethertype=ethertype))
             reply = parse(near.receive())
             assert (reply.dst, reply.src) == (MAC_A, MAC_B)
+
+
+def test_residence_ends_right_before_a_reply_leaves(
+    two_hosts: tuple[Host, Host], responder: Responder, near: Port
+) -> None:
+    """Of many that are answered at once, too: none says that it left before those of the chunk before it had."""
+    ours, amount, chunk = responder(rate_limit=0, peer_rate_limit=0), 200, 8
+    with two_hosts[1].raw_socket("eth1") as tap:
+        tap.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
+        tap.setsockopt(socket.SOL_SOCKET, timestamps.SO_TIMESTAMPNS, 1)
+        with stopped(ours):
+            near.send(*(request(pdu=Pdu(seq=seq)) for seq in range(amount)))
+        left: list[int] = []
+        said: list[int] = []
+        while len(left) < amount:
+            frame, ancillary, _, address = tap.recvmsg(2048, 64)
+            if address[2] == socket.PACKET_OUTGOING:
+                left.append(timestamps.decode(ancillary[0][2], 0))
+                pdu = parse(frame).pdu
+                said.append(pdu.t2 + pdu.residence)
+    assert all(before <= after for before, after in zip(said, left, strict=True))
+    assert all(before <= after for before, after in zip(left, said[chunk:], strict=False))
 
 
 def test_both_directions_at_once(two_hosts: tuple[Host, Host], responder: Responder, near: Port) -> None:
