@@ -72,7 +72,9 @@ class Bench:
         self.fast.flush(counters)
         assert counters.received == 1
         assert counters.replied == len(replies)
-        return replies[0] if replies else DropReason(*counters.values().dropped)
+        values = counters.values()
+        reasons = [*values.dropped, *[DropReason.PROBE_REPLY.value] * values.probe_replies]
+        return replies[0] if replies else DropReason(*reasons)
 
 
 @contextmanager
