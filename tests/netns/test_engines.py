@@ -17,8 +17,8 @@ from rawechod.echo.breaker import StormBreaker
 from rawechod.echo.listener import ListenerStatus
 from rawechod.echo.loopback import LoopbackReflector
 from rawechod.echo.peers import Census
-from rawechod.echo.reflector import Arrival, Instant, Policy, Reflector, Reply
-from rawechod.reasons import MalformedFrameError
+from rawechod.echo.reflector import Arrival, Drop, Instant, Policy, Reflector, Reply
+from rawechod.reasons import DropReason, MalformedFrameError
 from rawechod.wire import ethernet
 from tests.lab import MAC_A, MAC_B, Host, wait_for
 from tests.netns.frames import (
@@ -112,7 +112,7 @@ class Model:
         self.ethertype = ethernet.ETHERTYPES[settings["ethertype"]]
         allow = frozenset(map(mac, settings.get("allow", [])))
         self.reflector = self._reflector(settings, Policy(self.ethertype, mac(MAC_B), MTU, allow=allow))
-        self.received = self.replied = 0
+        self.received = self.replied = self.probe_replies = 0
         self.dropped: Counter[str] = Counter()
 
     def _reflector(self, settings: dict[str, Any], policy: Policy) -> Reflector | LoopbackReflector:
@@ -128,8 +128,11 @@ class Model:
         tag, rest = _untagged(frame)
         if not self._heard(rest):
             return []
-        self.received += 1
         answer = self.reflector.reflect(rest, Arrival(len(rest), tag), Instant(1, 1))
+        if answer == Drop(DropReason.PROBE_REPLY):
+            self.probe_replies += 1
+            return []
+        self.received += 1
         if isinstance(answer, Reply):
             self.replied += 1
             return [answer.frame]
@@ -191,8 +194,8 @@ def _replies(near: Port, chunk: list[bytes], amount: int, ethertype: int) -> lis
     return sorted(map(_timeless, replies))
 
 
-def _counts(status: ListenerStatus) -> tuple[int, int, dict[str, int]]:
-    return status.received, status.replied, status.dropped
+def _counts(status: ListenerStatus) -> tuple[int, int, int, dict[str, int]]:
+    return status.received, status.replied, status.probe_replies, status.dropped
 
 
 def _peers(census: Census) -> dict[bytes, tuple[int, int]]:
@@ -216,7 +219,7 @@ def test_same_answers_and_same_counters(
             expected = [reply for frame in chunk for reply in model.answers(frame)]
             model.answers(request(ethertype=last, pdu=Pdu(session=SENTINEL)))
             assert _replies(near, chunk, len(expected), last) == sorted(map(_timeless, expected))
-        counts = (model.received, model.replied, dict(model.dropped))
+        counts = (model.received, model.replied, model.probe_replies, dict(model.dropped))
         wait_for(lambda: _counts(listener.status()) == counts, f"the counters {counts}")
         wait_for(lambda: (listener.status().engine, listener.status().xdp) == engine, f"the engine {engine}")
         assert _peers(listener.census()) == _peers(model.reflector.peers.census())
