@@ -97,14 +97,20 @@ def test_no_base64(talk: Talk, octets: str) -> None:
     assert talk.call("Judge", frames=[{"octets": octets, "length": 1}])["error"].startswith(CONTROL)
 
 
+def heard(served: Daemon) -> int:
+    """All that the listener has heard: on `lo` the replies to the probe, too."""
+    listener = served.listener()
+    return int(listener["received"] + listener["probe_replies"])
+
+
 def test_a_reader_that_does_not_read(served: Daemon) -> None:
     """It is not cut off and costs a bounded memory: what it missed is counted, and told."""
     with connect(served.control) as slow:
         slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.more("Trace")
-        before = served.listener()["received"]
+        before = heard(served)
         served.probe("-c", "8000", "-i", "0.0005", "-q")
-        seen = served.listener()["received"] - before
+        seen = heard(served) - before
         slow.finish()
         replies = [slow.receive()]
         while replies[-1].get("continues"):
