@@ -72,4 +72,5 @@ def test_probe_above_the_limit_says_so(
     assert summary["lost"] == listener["dropped"]["peer_rate_limit"]
     assert listener["received"] == summary["sent"] == 400
     assert summary["received"] < summary["responders"][0]["requests_seen"] <= 400
-    assert any("peer_rate_limit" in note for note in summary["notes"])
+    assert summary["lost_forward"] == summary["lost_responder"] == 0
+    assert summary["lost_backward"] > 0
