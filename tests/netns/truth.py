@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from itertools import groupby
+from itertools import groupby, zip_longest
 from typing import Any, NamedTuple
 
 from tests.lab import MAC_A, MAC_B
@@ -85,8 +85,7 @@ class Truth:
     open: int
     """A copy or a reply was still on its way when the run ended."""
     duplicates: int
-    """Further replies to a request; those that came after a first one that was late are in `after_late` too."""
-    after_late: int
+    """Further replies to a request, also to one whose first reply was late."""
     reordered: int
     """First replies in time, to a lower number than one before."""
     corrupted: int
@@ -187,7 +186,6 @@ class _Seeker:
             if number in self._settled:
                 self._doubt_at_end(reply.at, number)
                 self._counts["duplicates"] += 1
-                self._counts["after_late"] += self._settled[number] == 0
                 continue
             self._settled[number] = reply.at if in_time else 0
             self._counts["received" if in_time else "late"] += 1
@@ -295,46 +293,38 @@ class Disagreement:
         return f"{self.figure}: told {self.told}, true {self.true}"
 
 
+PARTS = ("lost_forward", "lost_backward", "lost_responder", "lost_here", "late", "lost_undetermined")
+MOST_OUTAGES = 100
+"""A summary lists no more."""
+
+
 def disagreements(summary: Mapping[str, Any], truth: Truth) -> list[Disagreement]:
     """Where a summary does not say what happened: counts are exact, no direction claims more than there were."""
     told = {key: value for key, value in summary.items() if isinstance(value, int)}
+    told["the parts of lost"] = sum(told[part] for part in PARTS)
     refused = sum(summary["send_errors"].values())
-    wrong = [
-        *_exactly(told, sent=truth.sent + refused, received=truth.received, lost=truth.lost + refused),
-        *_exactly(told, reordered=truth.reordered, longest_loss_run=max(truth.outages, default=0)),
-    ]
-    if "lost_here" not in told:
-        return wrong + _before_version_2(told, truth)
-    parts = ("lost_forward", "lost_backward", "lost_responder", "lost_here", "late", "lost_undetermined")
-    told["the parts of lost"] = sum(told[part] for part in parts)
     nowhere = truth.either + truth.open
+    misnumbered = truth.corrupted + truth.unexpected
     return [
-        *wrong,
-        *_exactly(told, duplicates=truth.duplicates, late=truth.late, strangers=truth.strangers),
-        *_within(told, "corrupted", corrupted := truth.corrupted + truth.unexpected, corrupted + truth.forgotten),
+        *_exactly(told, sent=truth.sent + refused, received=truth.received, lost=truth.lost + refused),
+        *_exactly(told, late=truth.late, duplicates=truth.duplicates, reordered=truth.reordered),
+        *_exactly(told, strangers=truth.strangers, lost_responder=0, lost_here=refused),
+        *_exactly(told, longest_loss_run=max(truth.outages, default=0)),
+        *_within(told, "corrupted", misnumbered, misnumbered + truth.forgotten),
         *_within(told, "lost_forward", 0, truth.forward + nowhere),
         *_within(told, "lost_backward", 0, truth.backward + truth.unanswered + nowhere),
-        *_exactly(told, lost_responder=0, lost_here=refused),
         *_within(told, "the parts of lost", told["lost"], told["lost"]),
         *_outages(summary["outages"], truth),
     ]
 
 
-def _before_version_2(told: Mapping[str, int], truth: Truth) -> list[Disagreement]:
-    """What was told of the rest when the directions were known by a count alone."""
-    return [
-        *_exactly(told, duplicates=truth.duplicates - truth.after_late, late=truth.late + truth.after_late),
-        *_exactly(told, strangers=truth.strangers + truth.unexpected),
-        *_within(told, "corrupted", truth.corrupted, truth.corrupted + truth.forgotten),
-    ]
-
-
-def _outages(told: list[dict[str, int]], truth: Truth) -> list[Disagreement]:
-    """A summary has room for 100."""
-    lengths = tuple(outage["requests"] for outage in told)
-    if len(truth.outages) > 100 or lengths == truth.outages:
+def _outages(told: Sequence[Mapping[str, int]], truth: Truth) -> list[Disagreement]:
+    pairs = list(zip_longest((outage["requests"] for outage in told), truth.outages))
+    wrong = [number for number, (one, other) in enumerate(pairs, 1) if one != other]
+    if len(truth.outages) > MOST_OUTAGES or not wrong:
         return []
-    return [Disagreement("outages", len(lengths), f"{len(truth.outages)}, of {truth.outages} requests")]
+    where = f"{len(truth.outages)}; that with the number {wrong[0]} had {pairs[wrong[0] - 1][1]} requests"
+    return [Disagreement("outages", len(told), where)]
 
 
 def _exactly(told: Mapping[str, int], **true: int) -> list[Disagreement]:
