@@ -34,7 +34,7 @@ class Listeners:
         reactor: Reactor,
         links: LinkMonitor,
         followed: Callable[[], None] = lambda: None,
-        new: Callable[[Reactor, Echo], Listener] = Listener,
+        new: Callable[[Reactor, Echo, int], Listener] = Listener,
     ) -> None:
         """`followed` is called whenever all have followed a change of the interfaces."""
         self.present: list[Listener] = []
@@ -99,13 +99,15 @@ class Listeners:
         """The work, step by step."""
         before = self.present
         known = {_key(listener.settings): listener for listener in before}
-        wanted = [known.get(_key(table)) or self._new(self._reactor, table) for table in tables]
+        wanted = [known.get(_key(table)) or self._new(self._reactor, table, len(tables)) for table in tables]
         try:
             yield from self._change(wanted)
         except Exception:
             # What is closed has forgotten all it knew; its table begins anew.
             staying = set(self.present) & set(before)
-            restored = [one if one in staying else self._new(self._reactor, one.settings) for one in before]
+            restored = [
+                one if one in staying else self._new(self._reactor, one.settings, len(before)) for one in before
+            ]
             yield from self._change(restored)
             raise
 

@@ -16,12 +16,13 @@ from rawechod.echo import native
 from rawechod.echo.accelerator import Accelerator, Tables, Traced
 from rawechod.echo.breaker import StormBreaker
 from rawechod.echo.counters import Counters
+from rawechod.echo.limiter import SECOND
 from rawechod.echo.peers import Census, Remembering
 from rawechod.echo.reflector import Arrival, Drop, Instant, Policy, Reflecting, Reply
 from rawechod.echo.tracing import Sink
 from rawechod.errors import InterfaceError
 from rawechod.packet.batch import BATCH, PACKET_OTHERHOST, PACKET_OUTGOING, BatchReceiver, BatchSender, Received
-from rawechod.packet.socket import NO_RING, Options, Ring, kernel_drops, open_socket, ring_for
+from rawechod.packet.socket import NO_RING, Options, Ring, kernel_drops, memory, open_socket, ring_for
 from rawechod.reactor import Reactor
 from rawechod.reasons import DropReason
 from rawechod.wire import ethernet
@@ -36,8 +37,14 @@ OUR_FAULTS = frozenset({errno.EBADF, errno.EFAULT, errno.EINVAL, errno.EMSGSIZE,
 
 
 DROPPED_MASK = 0xFFFF
-RING_FRAMES, RING_OCTETS = 2048, 4 << 20
-"""Of a listener's receive ring: 20 ms at 100,000 frames a second. There may be 512 listeners."""
+PACE = 100_000
+"""Frames a second that a listener is to keep up with, where its limit is not lower."""
+BRIDGED = 80_000_000
+"""So long may the daemon be kept from reading, nanoseconds: the ring has room for what comes meanwhile."""
+FEWEST_FRAMES = 1024
+RING_OCTETS = 16 << 20
+"""Of a listener's ring at most, and of all listeners' together one part in RING_SHARE of the machine's memory."""
+RING_SHARE = 16
 OUTCOMES: tuple[Reply | Drop | None, ...] = (
     None,
     Reply(b""),
@@ -62,6 +69,13 @@ class Duty(NamedTuple):
     """The mode that is wanted for the kernel engine's program."""
     tables: Tables | None = None
     """Where C remembers; None where it is not there, or does not know this mode."""
+    listeners: int = 1
+    """How many share the memory for receive rings."""
+
+    @property
+    def pace(self) -> int:
+        """The listener's limit, frames a second, 0 = none."""
+        return self.limits[0] if self.limits else 0
 
     @property
     def memory(self) -> Remembering:
@@ -173,7 +187,8 @@ class EpollEngine:
 
     @property
     def _ring(self) -> Ring:
-        return ring_for(self._frame_size, RING_FRAMES, RING_OCTETS)
+        wanted = max(min(self._duty.pace or PACE, PACE) * BRIDGED // SECOND, FEWEST_FRAMES)
+        return ring_for(self._frame_size, wanted, min(RING_OCTETS, memory() // RING_SHARE // self._duty.listeners))
 
     @property
     def _frame_size(self) -> int:

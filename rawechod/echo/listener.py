@@ -65,8 +65,10 @@ class ListenerStatus:
 class Listener:
     """Answers on one interface for as long as it is configured, whatever becomes of the interface."""
 
-    def __init__(self, reactor: Reactor, settings: Echo) -> None:
+    def __init__(self, reactor: Reactor, settings: Echo, listeners: int = 1) -> None:
+        """One of so many, which share the memory for receive rings."""
         self.settings = settings
+        self._listeners = listeners
         self.state = ""
         self._reactor = reactor
         self._counters = Counters()
@@ -251,7 +253,9 @@ class Listener:
         self._reflector.adopt(policy)
         limits = (settings.rate_limit, settings.peer_rate_limit) if settings.mode != "hello" else None
         breaker = self._reflector.breaker if isinstance(self._reflector, LoopbackReflector) else None
-        return Duty(policy, self._reflector, limits, breaker, settings.spin, settings.xdp, self._tables)
+        return Duty(
+            policy, self._reflector, limits, breaker, settings.spin, settings.xdp, self._tables, self._listeners
+        )
 
     def _policy(self, link: Link) -> Policy:
         return new_policy(self.settings, link, protocol_bound=self._tap(link) == "protocol")

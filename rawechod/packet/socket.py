@@ -76,12 +76,16 @@ def ring_for(length: int, frames_wanted: int = 1024, most_octets: int = _MOST_RI
     that while is what to want. Both numbers are powers of two, so that half of a ring is one too.
     """
     frame_size = _power_of_two(max(length + _RING_HEADER, 2048))
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // _RING_SHARE
-    most = min(memory, most_octets) // frame_size
+    most = min(memory() // _RING_SHARE, most_octets) // frame_size
     frames = _power_of_two(max(frames_wanted, _FEWEST_RING_FRAMES))
     while frames > max(most, _FEWEST_RING_FRAMES):
         frames //= 2
     return Ring(frame_size, frames)
+
+
+def memory() -> int:
+    """The machine's, octets."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _power_of_two(least: int) -> int:

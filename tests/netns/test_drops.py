@@ -229,3 +229,16 @@ def test_a_stopped_daemon_tells_what_it_lost(responder: Responder, near: Port) -
     (reply,) = near.answers(request())
     assert parse(reply).pdu.dropped == lost % 65536
     assert ours.listener()["kernel_drops"] == 0
+
+
+def test_losses_at_the_end_of_a_burst(responder: Responder, near: Port) -> None:
+    """What was lost behind the last frame that found room: the replies to those before it say so."""
+    ours = responder(rate_limit=0, peer_rate_limit=0)
+    with stopped(ours):
+        for first in range(0, 40_000, 1000):
+            near.send(*(request(pdu=Pdu(seq=seq)) for seq in range(first, first + 1000)))
+    wait_for(lambda: ours.listener()["received"] + ours.listener()["kernel_drops"] == 40_000, "all counted")
+    replies = [parse(frame).pdu for frame in near.settle()]
+    lost = [pdu.dropped for pdu in replies if pdu.seq == max(each.seq for each in replies)]
+    assert lost == [ours.listener()["kernel_drops"] % 65536]
+    assert lost != [0]
