@@ -137,6 +137,13 @@ static int allocate(struct re_exchange *exchange, __u32 request_length, __u32 re
 	return exchange->request.octets && exchange->reply.octets;
 }
 
+/* Frames that found the receive buffer full, since the socket was opened. */
+__u64 re_exchange_dropped(struct re_exchange *exchange)
+{
+	batch_count_dropped(&exchange->frames);
+	return exchange->frames.dropped;
+}
+
 void re_exchange_free(struct re_exchange *exchange)
 {
 	batch_close(&exchange->frames);

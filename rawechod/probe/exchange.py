@@ -82,7 +82,8 @@ def _library() -> ctypes.CDLL | None:
     u32, address = ctypes.c_uint32, ctypes.c_void_p
     library.re_exchange_new.restype = address
     library.re_exchange_new.argtypes = (ctypes.c_int, u32, u32, u32, u32, u32)
-    library.re_exchange_free.argtypes = (address,)
+    library.re_exchange_free.argtypes = library.re_exchange_dropped.argtypes = (address,)
+    library.re_exchange_dropped.restype = ctypes.c_uint64
     library.re_exchange_adopt.argtypes = (address, ctypes.c_char_p, u32, ctypes.c_char_p, u32, u32)
     library.re_exchange_send.argtypes = (address, u32, ctypes.c_int)
     library.re_exchange_hear.argtypes = (address,)
@@ -155,6 +156,10 @@ class Exchange:
         """Send from this MAC from now on."""
         self._codec.readdress(mac)
         self._adopt()
+
+    def dropped(self) -> int:
+        """Frames that found the receive buffer full."""
+        return int(self._library.re_exchange_dropped(self._exchange))
 
     def close(self) -> None:
         """Give the memory and the socket back."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from rawechod.packet.batch import BatchReceiver, BatchSender, Received
+from rawechod.packet.socket import kernel_drops
 from rawechod.probe.codec import Codec, Seen
 from rawechod.wire import ethernet
 
@@ -68,6 +69,9 @@ class Line(Protocol):
     def readdress(self, mac: bytes) -> None:
         """Send from this MAC from now on."""
 
+    def dropped(self) -> int:
+        """Frames that found the receive buffer full since the socket was opened; to be asked once, at the end."""
+
     def close(self) -> None:
         """Give everything back."""
 
@@ -100,6 +104,10 @@ class CodecLine:
     def readdress(self, mac: bytes) -> None:
         """Send from this MAC from now on."""
         self._codec.readdress(mac)
+
+    def dropped(self) -> int:
+        """Frames that found the receive buffer full."""
+        return kernel_drops(self.socket)
 
     def close(self) -> None:
         """Give the socket back."""

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from rawechod.packet import timestamps
 from rawechod.packet.batch import BATCH, Received
-from rawechod.packet.socket import kernel_drops
 from rawechod.probe.codec import Codec, Seen, compare_t1
 from rawechod.probe.early import PATIENCE, EarlyReplies, Reply
 from rawechod.probe.events import Arrived, Interval, Lost, Summary
@@ -102,7 +101,7 @@ class Runner:
     def _close_line(self) -> None:
         if self._line:
             self._reactor.unregister(self._line.socket.fileno())
-            self._record.dropped += kernel_drops(self._line.socket)
+            self._record.dropped += self._line.dropped()
             self._line.close()
         self._line = None
 
