@@ -153,11 +153,6 @@ class EpollEngine:
         """Tell of whatever has arrived up to now."""
         self.drain()
 
-    def kernel_drops(self) -> int:
-        """Frames that found a receive buffer of the listener's full."""
-        self.flush()
-        return self._counters.kernel_drops
-
     def close(self) -> None:
         """Stop answering."""
         self._reactor.unregister(self._socket.fileno())

@@ -121,8 +121,8 @@ class KernelEngine:
         self._reactor = reactor
         self._ifindex, self._options, self._duty, self._counters = ifindex, options, duty, counters
         self._tracing: Tracing | None = None
-        self._dropped = 0
-        """What replies say that the socket's buffer has dropped."""
+        self._dropped = counters.kernel_drops & MOST_DROPPED
+        """What replies say that the listener's receive buffers have dropped, those of former engines too."""
         self._told = [0] * len(native.VERDICTS)
         self._replied, self._by_socket = 0, counters.replied
         self._attachment = Attachment(reactor, ifindex, duty.xdp, self._never_left, self._hand_over)
@@ -200,6 +200,9 @@ class KernelEngine:
         self._told = counts
         self._replied += fresh[native.REPLY] + fresh[native.RETURN]
         self._rest.flush()
+        if self._counters.kernel_drops & MOST_DROPPED != self._dropped:
+            self._dropped = self._counters.kernel_drops & MOST_DROPPED
+            self.adopt_settings(self._duty)
 
     def census(self) -> Census:
         """What was counted of each peer, and not by the reflector."""
@@ -236,14 +239,6 @@ class KernelEngine:
         self._rest.settle_trace()
         if self._tracing:
             self._tracing.settle()
-
-    def kernel_drops(self) -> int:
-        """Frames that found the socket's receive buffer full; from now on replies say so."""
-        drops = self._rest.kernel_drops()
-        if drops & MOST_DROPPED != self._dropped:
-            self._dropped = drops & MOST_DROPPED
-            self.adopt_settings(self._duty)
-        return drops
 
     def close(self) -> None:
         """Stop answering."""
@@ -286,7 +281,6 @@ class KernelEngine:
     def _sweep(self) -> None:
         """Forget sessions and peers that fell silent; the program can't."""
         self._sweep_at = self._reactor.call_at(self._reactor.now() + SWEEP_INTERVAL, self._sweep)
-        self.kernel_drops()
         now = self._reactor.now()
         self._sessions.forget(lambda state: now - _LAST.unpack_from(state)[0] >= SessionTable.SILENCE)
         self._duty.reflector.peers.add(self._peers.forget(now))

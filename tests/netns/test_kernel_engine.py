@@ -9,6 +9,7 @@ import pytest
 from tests.lab import MAC_A, MAC_B, Daemon, Host, StartDaemon, wait_for
 from tests.netns.conftest import Responder, table
 from tests.netns.frames import BROADCAST, PAE, Pdu, Tag, answered, parse, request
+from tests.netns.in_process import listening
 from tests.netns.port import Port
 from tests.netns.programs import attach_pass, programs
 
@@ -144,3 +145,12 @@ def test_no_kernel_engine_on_lo(lone_host: Host, daemon: StartDaemon) -> None:
     assert engines(ours) == ["epoll"]
     assert "lo takes no XDP program" in ours.listener()["notes"][0]
     assert programs(lone_host, "lo") == []
+
+
+def test_replies_say_what_the_socket_dropped(two_hosts: tuple[Host, Host], near: Port) -> None:
+    """The program has no buffer of its own; the figure outlives it."""
+    with listening(two_hosts[1], engine="ebpf") as listener:
+        listener._counters.kernel_drops = 65541
+        listener.status()  # which looks
+        (reply,) = near.answers(request())
+        assert parse(reply).pdu.dropped == 5
