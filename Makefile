@@ -6,10 +6,10 @@ DESTDIR ?=
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint generate bench install deb fresh clean distclean
+.PHONY: help setup demo test test-machines lint generate bench install deb fresh clean distclean
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: ## install what is missing and make .venv with both programs
 	@packaging/setup.sh
@@ -20,6 +20,10 @@ demo: setup ## two hosts, a daemon in each, a probe from one to the other
 test: ## setup, and every test (all of them as root; PYTEST_ARGS="-k probe" picks some)
 	@packaging/setup.sh tests
 	@$(VENV)/python -m pytest $(PYTEST_ARGS)
+
+test-machines: ## the service on the kernels of Debian 12 and 13, in virtual machines (PYTEST_ARGS=--matrix: on every NIC)
+	@packaging/setup.sh tests
+	@$(VENV)/python -m pytest --machines tests/machines $(PYTEST_ARGS)
 
 lint: setup ## ruff, mypy --strict, and that every installed package is pinned
 	@$(VENV)/ruff check

@@ -3,6 +3,7 @@
 #   root.sh make SUITE               a system with a service manager and nothing else; prints its directory
 #   root.sh make SUITE build         the same, with what builds the Debian package
 #   root.sh make SUITE fresh         one with git, make and python3 instead
+#   root.sh make SUITE machine       what a virtual machine boots: disk.ext4, vmlinuz and initrd, with what rawecho depends on
 #   root.sh run ROOT [-b SRC:DST]... COMMAND...   run COMMAND in it; what it changes is lost, but below DST
 #   root.sh enter COPY COMMAND...    run COMMAND in a copy of it, which it changes
 # A system is made once and kept in ~/.cache/rawecho. It borrows this machine's kernel and its way to the network: apt's
@@ -12,16 +13,20 @@ set -euo pipefail
 SELF=$(readlink -f "$0")
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/rawecho/roots
 CONTROL=${SELF%/*}/debian/control
+AGENT=${SELF%/*}/../tests/machines/agent.py
 
 die() { printf 'root.sh: %s\n' "$*" >&2; exit 1; }
-usage() { sed -n '3,7s/^# *//p' "$SELF" >&2; exit 2; }
+usage() { sed -n '3,8s/^# *//p' "$SELF" >&2; exit 2; }
 
 # --- make ---
 
 make() { # SUITE [build]
     local suite=$1 kind=${2:-plain} key root
     command -v mmdebstrap >/dev/null || die "mmdebstrap is missing: apt-get install mmdebstrap"
-    key=$({ sed '/^make() {/,/^# --- run/!d' "$SELF"; [ "$kind" = plain ] || sed '/^$/q' "$CONTROL"; } | sha256sum)
+    key=$({
+        sed '/^make() {/,/^# --- run/!d' "$SELF"
+        case $kind in build | fresh) sed '/^$/q' "$CONTROL" ;; machine) cat "$AGENT" ;; esac
+    } | sha256sum)
     root=$CACHE/$suite-$kind-${key:0:12}
     mkdir -p "$CACHE"
     exec 8>"$CACHE/$suite-$kind.lock"
@@ -59,6 +64,35 @@ make_build() { # SUITE DIRECTORY
         { apt update && apt install dpkg-dev lintian && apt build-dep /build && apt clean; } >/var/log/install 2>&1 ||
             { tail /var/log/install; exit 1; }' </dev/null
     rm -r "$2/build"
+}
+
+make_machine() { # SUITE DIRECTORY; any NIC's driver, but in the initrd only what reads the disk
+    local tree=$2/tree
+    mkdir "$2"
+    cp --archive "$("$SELF" make "$1")" "$tree"
+    install -m 755 "$AGENT" "$tree/usr/local/sbin/agent"
+    printf '[Unit]\nDefaultDependencies=no\nAfter=local-fs.target dbus.socket\n[Service]\nExecStart=/usr/local/sbin/agent\nKillMode=process\n' \
+        >"$tree/etc/systemd/system/agent.service"
+    # shellcheck disable=SC2016 # expanded inside
+    enter "$tree" sh -ec 'apt() { apt-get -y -o DPkg::Options::=--force-unsafe-io --no-install-recommends "$@"; }
+        { apt update && apt install initramfs-tools udev kmod iproute2 ethtool procps python3 libbpf1 \
+            python3-pydantic python3-rich python3-structlog python3-systemd
+        echo MODULES=list >/etc/initramfs-tools/conf.d/machine
+        printf "virtio_blk\nvirtio_pci\next4\n" >>/etc/initramfs-tools/modules
+        apt install linux-image-amd64 && apt clean
+        mkdir -p /etc/systemd/system/sysinit.target.wants
+        ln -s ../agent.service /etc/systemd/system/sysinit.target.wants/
+        systemctl mask getty@.service serial-getty@.service apt-daily.timer apt-daily-upgrade.timer \
+            dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service; } >/var/log/install 2>&1 ||
+            { tail /var/log/install; exit 1; }
+        echo "/dev/vda / ext4 defaults 0 1" >/etc/fstab
+        echo machine >/etc/hostname
+        rm -rf /var/lib/apt/lists/*' </dev/null
+    cp "$tree"/boot/vmlinuz-* "$2/vmlinuz"
+    cp "$tree"/boot/initrd.img-* "$2/initrd"
+    truncate -s 2G "$2/disk.ext4"
+    mke2fs -q -t ext4 -d "$tree" "$2/disk.ext4"
+    rm -rf "$tree"
 }
 
 # --- run ---

@@ -43,6 +43,8 @@ find_missing_for_tests() {
     need dbus "that systemd's bus" command -v dbus-daemon
     need netsniff-ng "a traffic generator that is not ours, for the tests" command -v trafgen
     need mmdebstrap "the tests build the package in new Debian systems, and install it there" command -v mmdebstrap
+    [ "$(uname -m)" != x86_64 ] || need qemu-system-x86 "the tests run other kernels in it" command -v qemu-system-x86_64
+    need e2fsprogs "makes their disks" test -x /sbin/mke2fs
     need chromium "the tests open a probe's HTML page in it" command -v chromium
     need man-db "the tests read the man pages with it" command -v man
     need zsh "the tests complete commands in it" command -v zsh

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,9 +78,21 @@ def pytest_runtest_makereport(
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--no-skips`, which a true CI variable implies."""
+    """`--no-skips`, which a true CI variable implies; `--machines` and `--matrix`, for what takes its time."""
     default = os.environ.get("CI", "").lower() in ("1", "true", "yes")
     parser.addoption("--no-skips", action="store_true", default=default, help="fail if a test skips")
+    parser.addoption("--machines", action="store_true", help="also boot virtual machines: tests/machines")
+    parser.addoption("--matrix", action="store_true", help="with every NIC that QEMU has, instead of one")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Virtual machines boot only for whoever asks for them."""
+    machines = Path(__file__).with_name("machines")
+    if collection_path == machines:
+        return None if config.option.machines else True
+    if collection_path.parent == machines and collection_path.name.startswith("test_"):
+        return None if config.option.matrix == (collection_path.name == "test_matrix.py") else True
+    return None
 
 
 def _skipped(config: pytest.Config) -> Counter[str]:

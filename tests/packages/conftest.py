@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,8 @@ from tests.packages.system import Computer
 from tests.systemd.machine import Service
 
 Build = Callable[[str], Path]
+_packages: dict[str, Path] = {}
+"""What was built in this run, for the tests of virtual machines as well."""
 SHIPPED = (REPOSITORY / "etc/rawecho/config.toml").read_text()
 
 
@@ -30,9 +31,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """The systems that packages are built in are made, where they are missing, while other tests run."""
     here = any(Path(__file__).parent in item.path.parents for item in session.items)
     if here and not session.config.option.collectonly and not os.geteuid() and shutil.which("mmdebstrap"):
-        script = (
-            f"for release in {' '.join(system.RELEASES)}; do {system.PACKAGING}/root.sh make $release build; done"
-        )
+        kinds = "build machine" if session.config.option.machines else "build"
+        make = f"{system.PACKAGING}/root.sh make $release $kind"
+        script = f"for kind in {kinds}; do for release in {' '.join(system.RELEASES)}; do {make}; done; done"
         session.config.stash[PREPARATION] = subprocess.Popen(
             ["nice", "sh", "-c", script],
             stdin=subprocess.DEVNULL,
@@ -70,9 +71,10 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def built(root: None, source: Path, tmp_path_factory: pytest.TempPathFactory) -> Build:
     """Build a release's package, once a run."""
 
-    @cache
     def build(release: str) -> Path:
-        return system.build(release, source, tmp_path_factory.mktemp(release))
+        if release not in _packages:
+            _packages[release] = system.build(release, source, tmp_path_factory.mktemp(release))
+        return _packages[release]
 
     return build
 
