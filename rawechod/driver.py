@@ -10,6 +10,7 @@ import re
 import socket
 import struct
 from collections.abc import Mapping
+from contextlib import closing
 
 from rawechod.errors import InterfaceError
 from rawechod.link import read_attributes
@@ -117,6 +118,15 @@ class Driver:
         request = _IFREQ_BY_NAME.pack(self.interface.encode(), place.buffer_info()[0])
         fcntl.ioctl(self._socket, SIOCETHTOOL, request)
         return place.tobytes()
+
+
+def filters_vlans(ifindex: int) -> bool:
+    """Whether an interface drops frames of VLANs, unless it is promiscuous; False where nobody knows."""
+    try:
+        with closing(Driver(ifindex)) as driver:
+            return driver.filters_vlans
+    except (OSError, InterfaceError):
+        return False
 
 
 def sent_apart(counters: Mapping[str, int]) -> int:

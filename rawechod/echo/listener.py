@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from rawechod import events, journal
+from rawechod import driver, events, journal
 from rawechod.config import Echo
 from rawechod.echo import accelerator, epoll_engine
 from rawechod.echo.accelerator import Tables
@@ -27,6 +27,7 @@ from rawechod.wire import ethernet
 UP, DOWN, ABSENT = "up", "down", "absent"
 COMPILED_MODES = frozenset({"echo", "loopback"})
 NOT_COMPILED = "this rawechod was built without its part in C: Python answers, at a fraction of the pace"
+VLANS_HIDDEN = "its NIC drops frames of VLANs that no interface here has: set promiscuous = true to answer them"
 TAPPED_BEFORE_PROTOCOLS = frozenset({"bridge", "bond", "team"})
 """On ports of these a socket bound to one EtherType hears nothing but link-local groups."""
 
@@ -303,6 +304,14 @@ class Listener:
             journal.emit(events.BRIDGE_PORT, **fields, bridge=bridge)
         self._bridge = bridge
 
+    def _hides_vlans(self) -> bool:
+        """Whether the NIC drops tagged requests that the engine would answer."""
+        link = self._link
+        if not link or not self._engine or self.settings.promiscuous or link.port_of:
+            return False
+        sees_tags = self._engine.xdp is not None or self._tap(link) == "all"
+        return sees_tags and driver.filters_vlans(link.ifindex)
+
     def _notes(self, dropped: dict[str, int]) -> list[str]:
         absence = self._links.other_name(self.interface) if self._links and not self._link else ""
         told = (absence, self._problem, self._engine_note, self._engine.note if self._engine else "")
@@ -316,6 +325,8 @@ class Listener:
                 f"port of the bridge {self._bridge}: group frames end here unless the bridge forwards them, and "
                 f"{self._bridge} must have no listener of its own where it shares this MAC"
             )
+        if self._hides_vlans():
+            notes.append(VLANS_HIDDEN)
         if "tag_lost" in dropped:
             notes.append('tagged frames came and could not be answered: set tap = "all"')
         return notes

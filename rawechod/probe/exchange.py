@@ -7,13 +7,11 @@ import os
 import socket
 import struct
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from rawechod.driver import Driver
-from rawechod.errors import InterfaceError
+from rawechod.driver import filters_vlans
 from rawechod.packet import compiled
 from rawechod.packet.batch import BATCH, Received
 from rawechod.packet.compiled import Arrival, Refusal
@@ -44,15 +42,6 @@ def open_line(ifindex: int, channel: Channel, codec: Codec) -> Line:
     sock = open_socket(ifindex, replace(options, stamps=stamps))
     _enlarge_buffers(sock)
     return CodecLine(sock, channel.frame_size, codec)
-
-
-def filters_vlans(ifindex: int) -> bool:
-    """Whether the NIC would drop a tagged reply; False where nobody knows."""
-    try:
-        with closing(Driver(ifindex)) as driver:
-            return driver.filters_vlans
-    except (OSError, InterfaceError):
-        return False
 
 
 def _enlarge_buffers(sock: socket.socket) -> None:
